@@ -1,0 +1,1 @@
+"""The parts of a running Availability Guard, each startable and stoppable on its own."""

@@ -1,0 +1,557 @@
+#!/usr/bin/python3
+"""Starts and stops a whole Availability Guard in one state folder, on loopback.
+
+For tests and the quickstart: import it and use System, or call it:
+
+    scripts/system.py up     --state DIR --build DIR   start what is not running, wait until ready
+    scripts/system.py down   --state DIR               stop everything, keep the data
+    scripts/system.py status --state DIR               one line for each part; 0 if all run
+    scripts/system.py env    --state DIR               how to reach it, as shell assignments
+    scripts/system.py database --state DIR --build DIR start PostgreSQL only, with the migrations
+    scripts/system.py hold   --state DIR               stay until a signal comes, or a part ends by
+                                                       itself (then 1), and stop everything
+
+The parts are PostgreSQL (private, or one that the settings name), the guard processes behind
+spawn-fcgi and multiwatch, the sweeper, and nginx. Started by root they run as `nobody`.
+
+State folder:
+    system.json   ports, passwords, settings; readable by its owner only
+    records/      which process is which part
+    logs/         one log for each part
+    run/          sockets            pg/     the private cluster
+    nginx/        rendered configuration, temporary files
+"""
+
+import argparse
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+# pylint: disable=wrong-import-position
+from parts import account, ports
+from parts.database import ExternalDatabase, PrivateDatabase
+from parts.process import PartFailed, Process, tail, wait_until
+
+SOURCE = Path(__file__).resolve().parent.parent
+PARTS = ("postgres", "guard", "sweeper", "nginx")
+READY_SECONDS = 60
+SOCKET_PATH_MAX = 107
+
+
+def make_state_dir(parent=None):
+    """A fresh state folder that the unprivileged account can reach, for one test run."""
+    path = Path(tempfile.mkdtemp(prefix="ag-", dir=parent or "/var/tmp"))
+    path.chmod(0o755)
+    return path
+
+
+class System:
+    """All parts of one state folder.
+
+    settings     settings of the guard by name; they win over everything that is chosen here. With
+                 DATABASE_URL or DB_HOST among them that database is used, and never created,
+                 stopped or removed; it is migrated when MIGRATE_DATABASE_URL names its owner.
+    user         account for the parts when started by root (default nobody)
+    nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones
+    guard_command         put before the guard's command line, e.g. ["valgrind", "--quiet"]
+    environment           added to the environment of guard and sweeper, e.g. ASAN_OPTIONS
+    postgres_options      settings of the private cluster, e.g. {"log_statement": "all"}
+
+    A second System of the same folder finds the ports, passwords and processes of the first."""
+
+    def __init__(self, state_dir, *, build_dir=None, settings=None, user=None, nginx_port=None,
+                 db_port=None, guard_command=(), environment=None, postgres_options=None,
+                 source_dir=SOURCE):
+        self.state_dir = Path(state_dir).resolve()
+        self.source_dir = Path(source_dir)
+        saved = self._load()
+        self._user = account.unprivileged(user or saved.get("user"))
+        self._make_folders()
+        if build_dir is None and "build_dir" not in saved:
+            raise PartFailed(f"{self.state_dir} was never started: build_dir is needed")
+        self.build_dir = Path(build_dir or saved["build_dir"]).resolve()
+        self.guard_command = [str(word) for word in guard_command]
+        self.environment = dict(saved.get("environment", {}) if environment is None
+                                else environment)
+        given = dict(saved.get("given", {}) if settings is None else settings)
+        self._choose(given, saved, nginx_port, db_port)
+        self._make_database(given, postgres_options or {})
+        if settings is not None or not saved:
+            self._save(given)
+        self._guard = self._process("guard")
+        self._sweeper = self._process("sweeper")
+        self._nginx = self._process("nginx")
+
+    # --- what is chosen, and kept in system.json -------------------------------------------
+
+    def _make_folders(self):
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        for name in ("records", "logs", "nginx"):
+            (self.state_dir / name).mkdir(exist_ok=True)
+        # Only these belong to the unprivileged account: what root opens by name must not be
+        # something that this account can replace.
+        for name in ("run", "pg", "nginx/temp"):
+            path = self.state_dir / name
+            path.mkdir(exist_ok=True)
+            if self._user:
+                self._user.own(path)
+        for name in ("access.log", "error.log"):
+            path = self.state_dir / "logs" / name
+            path.touch(0o640)
+            if self._user:
+                self._user.own(path)
+
+    def _load(self):
+        try:
+            return json.loads((self.state_dir / "system.json").read_text())
+        except OSError:
+            return {}
+
+    def _choose(self, given, saved, nginx_port, db_port):
+        chosen = saved.get("chosen", {})
+        self.http_host = given.get("HOST", "127.0.0.1")
+        self.http_port = int(nginx_port or given.get("PORT") or chosen.get("port")
+                             or ports.free_port())
+        self._db_port = int(db_port or given.get("DB_PORT") or chosen.get("db_port")
+                            or ports.free_port({self.http_port}))
+        self._owner_password = chosen.get("owner_password") or secrets.token_urlsafe(24)
+        self._service_password = chosen.get("service_password") or secrets.token_urlsafe(24)
+
+    def _make_database(self, given, options):
+        socket = self.state_dir / "run" / "guard.sock"
+        if len(str(self.state_dir / "run" / ".s.PGSQL.65535.lock")) > SOCKET_PATH_MAX:
+            raise PartFailed(f"{self.state_dir}: too long a path for unix sockets")
+        settings = {"HOST": self.http_host, "PORT": str(self.http_port),
+                    "GUARD_SOCKET": str(socket)}
+        if given.get("DATABASE_URL") or given.get("DB_HOST"):
+            self.database = ExternalDatabase(given)
+        else:
+            self.database = PrivateDatabase(
+                self.state_dir, port=self._db_port, owner_password=self._owner_password,
+                service_password=given.get("DB_PASSWORD") or self._service_password,
+                name=given.get("DB_NAME", "availability_guard"),
+                role=given.get("DB_USER", "availability_guard"), user=self._user,
+                options=options)
+            settings.update(self.database.settings())
+        settings.update({name: str(value) for name, value in given.items()
+                         if name not in ("MIGRATE_DATABASE_URL", "DB_PORT", "PORT")})
+        if not self.database.private and given.get("DB_PORT"):
+            settings["DB_PORT"] = str(given["DB_PORT"])
+        #: the settings as the guard, the sweeper and the nginx templates get them
+        self.settings = settings
+
+    def _save(self, given):
+        content = {"build_dir": str(self.build_dir), "environment": self.environment,
+                   "given": {name: str(value) for name, value in given.items()},
+                   "user": self._user.name if self._user else None,
+                   "chosen": {"port": self.http_port, "db_port": self._db_port,
+                              "owner_password": self._owner_password,
+                              "service_password": self._service_password}}
+        fresh = self.state_dir / "system.json.new"
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w",
+                  encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+        fresh.replace(self.state_dir / "system.json")
+
+    def _process(self, name):
+        return Process(name, records=self.state_dir / "records", log=self.log_path(name),
+                       user=self._user, cwd=self.state_dir)
+
+    # --- where things are ------------------------------------------------------------------
+
+    @property
+    def env(self):
+        """The whole environment of guard and sweeper."""
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                **self.settings, **self.environment}
+
+    @property
+    def base_url(self):
+        host = self._reachable_host()
+        return f"http://{'[' + host + ']' if ':' in host else host}:{self.http_port}"
+
+    def _reachable_host(self):
+        """An address of the host this runs on at which nginx listens, without brackets."""
+        host = self.http_host.strip("[]")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+    @property
+    def owner_dsn(self):
+        """libpq keyword string or URI of the database's owner (psycopg2.connect takes it)."""
+        return self.database.owner_dsn
+
+    @property
+    def service_dsn(self):
+        """The same for the role that the guard uses."""
+        return self.database.service_dsn
+
+    @property
+    def socket_path(self):
+        return Path(self.settings["GUARD_SOCKET"])
+
+    def log_path(self, part):
+        """Log of postgres, guard, sweeper, nginx, migrate, or nginx's access and error log."""
+        return self.state_dir / "logs" / f"{part}.log"
+
+    def program(self, name):
+        """Path of a built program: in a build folder, or below an installation prefix."""
+        for folder in ("", "src", "bin", "sbin", "libexec", "libexec/availability-guard"):
+            path = self.build_dir / folder / name
+            if path.is_file() and os.access(path, os.X_OK):
+                return path
+        raise PartFailed(f"{name} is not in {self.build_dir}: build it first")
+
+    def runnable(self, name):
+        """program(), checked to be in reach of the account that will run it."""
+        path = self.program(name)
+        if self._user and not self._user.can("-x", path):
+            raise PartFailed(f"{path} cannot be run by the account {self._user.name}: "
+                             "build or install into a folder that it can enter")
+        return path
+
+    # --- single parts ----------------------------------------------------------------------
+
+    def start_postgres(self):
+        self.database.start()
+
+    def stop_postgres(self, mode="fast"):
+        """mode is fast (SIGINT), immediate (SIGQUIT: as a crash) or smart (SIGTERM)."""
+        self.database.stop(mode)
+
+    def restart_postgres(self, mode="fast"):
+        self.stop_postgres(mode)
+        self.start_postgres()
+
+    def migrate(self, *arguments):
+        """sql/migrate as the owner; returns what it printed. Nothing for a database that is not
+        ours and whose owner we were not told."""
+        if not self.database.migrates:
+            return ""
+        runner = self.source_dir / "sql" / "migrate"
+        if not runner.exists():
+            runner = self.program("availability-guard-migrate")
+        argv = [str(runner), *self.database.migrate_arguments(), *arguments]
+        done = subprocess.run(argv, env=self.database.migrate_environment(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        with open(self.log_path("migrate"), "a", encoding="utf-8") as log:
+            log.write(done.stdout)
+        if done.returncode:
+            raise PartFailed(f"migration failed\n{tail(self.log_path('migrate'))}")
+        self.database.after_migration()
+        return done.stdout
+
+    def check_settings(self):
+        """`availability-guard -n`: the settings as the guard understands them, secrets masked."""
+        done = subprocess.run([self.program("availability-guard"), "-n"], env=self.env, text=True,
+                              capture_output=True, check=False)
+        if done.returncode:
+            raise PartFailed(f"wrong settings:\n{done.stderr.strip()}")
+        return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+    def start_guards(self):
+        if self._guard.running():
+            return
+        workers = self.check_settings().get("GUARD_WORKERS", "2")
+        # -s TERM: multiwatch would tell its children to end with SIGUSR1. -r and -t: it gives up
+        # on a child that ends 100 times, each time within a second of its start.
+        argv = ["/usr/bin/spawn-fcgi", "-n", "-s", str(self.socket_path), "-M", "0660",
+                "-b", "4096", "--", "/usr/bin/multiwatch", "-s", "TERM", "-r", "100", "-t", "1000",
+                "-f", workers, "--", *self.guard_command,
+                str(self.runnable("availability-guard"))]
+        self._guard.start(argv, self.env)
+        self._guard.wait_for(lambda: len(self.guard_pids()) == int(workers), 30,
+                             "not all guard processes run")
+
+    def stop_guards(self, timeout=30):
+        """SIGTERM and wait for the drain; kills what is left after timeout seconds."""
+        self._guard.stop([(signal.SIGTERM, timeout), (signal.SIGKILL, 10)])
+        self.socket_path.unlink(missing_ok=True)
+
+    def guard_pids(self):
+        """Pids of the guard processes that live now (not of multiwatch above them)."""
+        return self._guard.workers()
+
+    def kill_guards(self, number=signal.SIGKILL):
+        """Signal every guard process; returns the pids. multiwatch starts new ones."""
+        hit = []
+        for pid in self.guard_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+                hit.append(pid)
+        return hit
+
+    def start_sweeper(self):
+        if not self._sweeper.running():
+            self._sweeper.start([str(self.runnable("availability-guard-sweeper"))], self.env)
+
+    def stop_sweeper(self):
+        self._sweeper.stop([(signal.SIGTERM, 30), (signal.SIGKILL, 10)])
+
+    def render_nginx(self):
+        """Write nginx's configuration from the templates; nginx itself checks it."""
+        folder = self.state_dir / "nginx"
+        for name in ("nginx.conf", "availability-guard.conf"):
+            template = self._template(name + ".in")
+            done = subprocess.run([self.program("availability-guard"), "-r", template],
+                                  env=self.env, text=True, capture_output=True, check=False)
+            if done.returncode:
+                raise PartFailed(f"{template} cannot be rendered:\n{done.stderr.strip()}")
+            (folder / name).write_text(done.stdout)
+        done = subprocess.run([*self._nginx_argv(), "-t", "-q"], text=True, capture_output=True,
+                              check=False, **self._drop())
+        if done.returncode:
+            raise PartFailed(f"nginx refuses its configuration:\n{done.stderr.strip()}")
+
+    def _template(self, name):
+        for folder in (self.source_dir / "conf/nginx",
+                       self.build_dir / "share/availability-guard/nginx"):
+            if (folder / name).exists():
+                return folder / name
+        raise PartFailed(f"template {name} not found")
+
+    def _drop(self):
+        return self._user.popen_arguments() if self._user else {}
+
+    def _nginx_argv(self):
+        return ["/usr/sbin/nginx", "-p", f"{self.state_dir}/", "-c", "nginx/nginx.conf",
+                "-e", str(self.log_path("error")), "-g", "daemon off;"]
+
+    def start_nginx(self):
+        if self._nginx.running():
+            return
+        ports.require_free(self.http_port, self._reachable_host())
+        self.render_nginx()
+        self._nginx.start(self._nginx_argv(), {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+        self._nginx.wait_for(self._nginx_answers, 20, "takes no connections")
+
+    def _nginx_answers(self):
+        try:
+            self.get_status("/health")
+        except OSError:
+            return False
+        return True
+
+    def stop_nginx(self):
+        self._nginx.stop([(signal.SIGQUIT, 10), (signal.SIGTERM, 10), (signal.SIGKILL, 10)])
+
+    def reload(self):
+        """Render nginx's configuration again and have nginx take it without losing requests."""
+        self.render_nginx()
+        if not self._nginx.signal(signal.SIGHUP):
+            raise PartFailed("nginx does not run")
+
+    # --- all of it -------------------------------------------------------------------------
+
+    def start(self, ready_timeout=READY_SECONDS):
+        """Start what does not run, apply the migrations, wait until the guard is ready."""
+        self.check_settings()
+        self.start_postgres()
+        self.migrate()
+        self.start_guards()
+        self.start_sweeper()
+        self.start_nginx()
+        self.wait_ready(ready_timeout)
+        return self
+
+    def stop(self):
+        """Stop everything, the outermost part first. Data, logs and ports stay."""
+        failures = []
+        for step in (self.stop_nginx, self.stop_guards, self.stop_sweeper, self.database.stop):
+            try:
+                step()
+            except PartFailed as failure:
+                failures.append(str(failure))
+        if failures:
+            raise PartFailed("\n".join(failures))
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def get_status(self, path, timeout=5):
+        """HTTP status of a GET; OSError when there is no answer."""
+        connection = http.client.HTTPConnection(self._reachable_host(), self.http_port,
+                                                timeout=timeout)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
+
+    def is_ready(self):
+        try:
+            return self.get_status("/ready") == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, timeout=READY_SECONDS):
+        """Poll GET /ready until it is 200; fails at once when the guards' supervisor gave up."""
+        def check():
+            if self.is_ready():
+                return True
+            if not self._guard.running():
+                raise PartFailed(f"the guard does not run\n{tail(self.log_path('guard'))}")
+            return False
+        wait_until(check, timeout,
+                   lambda: f"not ready within {timeout} s\nguard:\n{tail(self.log_path('guard'))}"
+                           f"\nnginx:\n{tail(self.log_path('error'), 5)}")
+
+    def status(self):
+        """{part: pid or None}; a database that is not ours is left out."""
+        found = {"guard": self._guard.pid, "sweeper": self._sweeper.pid, "nginx": self._nginx.pid}
+        if self.database.private:
+            found = {"postgres": self.database.pid, **found}
+        return found
+
+
+# --- command line --------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(state_dir):
+    """One command at a time works on a state folder."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with open(state_dir / "lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def settings_from_environment(build_dir):
+    """The guard's settings that the caller's environment names.
+
+    The guard itself knows their names: it lists them all when asked for an empty environment."""
+    probe = System.__new__(System)
+    probe.build_dir = Path(build_dir).resolve()
+    done = subprocess.run([probe.program("availability-guard"), "-n"], text=True, check=False,
+                          env={"PATH": "/usr/bin:/bin"}, capture_output=True)
+    if done.returncode:
+        raise PartFailed(f"availability-guard -n failed: {done.stderr.strip()}")
+    known = {line.split("=", 1)[0] for line in done.stdout.splitlines()}
+    known.add("MIGRATE_DATABASE_URL")
+    return {name: value for name, value in os.environ.items()
+            if name in known or name.startswith("AVAILABILITY_GUARD_")}
+
+
+def up(arguments):
+    if (arguments.state / "system.json").exists():
+        present = System(arguments.state, user=arguments.user)
+        if all(present.status().values()) and present.is_ready():
+            print(f"runs already: {present.base_url}")
+            return 0
+        # Some of it may run, with other settings than those of now.
+        present.stop()
+    system = System(arguments.state, build_dir=arguments.build, user=arguments.user,
+                    settings=settings_from_environment(arguments.build),
+                    nginx_port=arguments.port)
+    try:
+        system.start()
+    except BaseException:
+        system.stop()
+        raise
+    print(f"ready: {system.base_url}")
+    return 0
+
+
+def database(arguments):
+    system = System(arguments.state, build_dir=arguments.build, user=arguments.user, settings={})
+    try:
+        system.start_postgres()
+        system.migrate()
+    except BaseException:
+        system.stop()
+        raise
+    return 0
+
+
+def down(arguments):
+    if (arguments.state / "system.json").exists():
+        System(arguments.state, user=arguments.user).stop()
+    return 0
+
+
+def status(arguments):
+    found = System(arguments.state, user=arguments.user).status()
+    for part, pid in found.items():
+        print(f"{part:<9} {'pid ' + str(pid) if pid else 'not running'}")
+    return 0 if all(found.values()) else 1
+
+
+def env(arguments):
+    system = System(arguments.state, user=arguments.user)
+    shown = {"AG_URL": system.base_url, "AG_OWNER_DSN": system.owner_dsn,
+             "AG_SERVICE_DSN": system.service_dsn, "AG_LOGS": system.state_dir / "logs",
+             **system.database.client_settings()}
+    for name, value in shown.items():
+        print(f"{name}={shlex.quote(str(value))}")
+    return 0
+
+
+def hold(arguments):
+    system = System(arguments.state, user=arguments.user)
+    told = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    signal.pthread_sigmask(signal.SIG_BLOCK, told)
+    ended = []
+    while not ended and signal.sigtimedwait(told, 1) is None:
+        ended = [part for part, pid in system.status().items() if pid is None]
+    if not (arguments.state / "system.json").exists():
+        return 0  # somebody else stopped it and removed the folder
+    if ended:
+        print(f"ended: {', '.join(ended)}; see {system.state_dir / 'logs'}", file=sys.stderr)
+    print("stopping", flush=True)
+    with locked(arguments.state):
+        system.stop()
+    return 1 if ended else 0
+
+
+def main():
+    commands = {"up": up, "database": database, "down": down, "status": status, "env": env,
+                "hold": hold}
+    parser = argparse.ArgumentParser(description="Start and stop Availability Guard on loopback.")
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--state", required=True, type=Path, help="state folder")
+    parser.add_argument("--build", type=Path, help="build folder or installation prefix (up)")
+    parser.add_argument("--port", type=int, help="HTTP port (up; default PORT, else a free one)")
+    parser.add_argument("--user", help="account for the parts when started by root (nobody)")
+    arguments = parser.parse_args()
+    if arguments.command in ("up", "database") and arguments.build is None:
+        parser.error(f"{arguments.command} needs --build")
+    if arguments.command in ("status", "env", "hold") \
+            and not (arguments.state / "system.json").exists():
+        print(f"{arguments.state}: nothing was started here", file=sys.stderr)
+        return 3
+    try:
+        if arguments.command in ("up", "database", "down"):
+            with locked(arguments.state):
+                return commands[arguments.command](arguments)
+        return commands[arguments.command](arguments)
+    except (PartFailed, OSError) as failure:
+        print(f"system.py: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+-- What the service's role may do, and nothing more. Applied at every run of the
+-- migrations, in one transaction; :"role" is the role's name. Everything is taken
+-- away first, so that what an older version granted, or somebody by hand, goes.
+
+REVOKE ALL ON SCHEMA guard FROM PUBLIC, :"role";
+REVOKE ALL ON ALL TABLES IN SCHEMA guard FROM PUBLIC, :"role";
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA guard FROM PUBLIC, :"role";
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA guard FROM PUBLIC, :"role";
+REVOKE ALL ON public.inventory_locks_shadow FROM PUBLIC, :"role";
+
+GRANT USAGE ON SCHEMA guard TO :"role";
+GRANT SELECT ON guard.schema_migrations TO :"role";
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA guard TO :"role";
+GRANT USAGE ON SEQUENCE guard.fencing_token TO :"role";
+
+-- Everybody has this as a rule, and the owner of the database may not be the one who can grant it.
+SELECT format('GRANT USAGE ON SCHEMA public TO %I', :'role')
+WHERE NOT has_schema_privilege(:'role', 'public', 'USAGE') \gexec
+GRANT SELECT, INSERT ON public.inventory_locks_shadow TO :"role";
+-- Not the columns that say whose lock it is: a row never changes hands.
+GRANT UPDATE (property_id, reservation_id, room_type_id, room_id, stay_start, stay_end,
+              expires_at, released_at, updated_at, fencing_token, ttl_seconds, status,
+              reason, correlation_id, release_reason, release_id, metadata)
+    ON public.inventory_locks_shadow TO :"role";

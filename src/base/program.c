@@ -1,0 +1,134 @@
+/* program.c: see program.h. */
+#include <config.h>
+
+#include "base/program.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SAME_ORDER_MS 1000
+
+#define EXIT_USAGE 2
+
+extern char **environ;
+
+static volatile sig_atomic_t stop_signals;
+
+static void note_stop(int signal_number) {
+    (void)signal_number;
+    stop_signals++;
+}
+
+int program_stop_signals(void) {
+    static mono_time ordered_at;
+    if (stop_signals == 0)
+        return 0;
+    const mono_time now = mono_now();
+    if (ordered_at.us == 0)
+        ordered_at = now;
+    if (mono_is_before(now, mono_after_ms(ordered_at, SAME_ORDER_MS)))
+        stop_signals = 1;
+    return stop_signals;
+}
+
+/* Blocks the stop signals, but in the mask that is returned. SIGPIPE would end the process whenever
+ * a peer hangs up. */
+static sigset_t set_signals(void) {
+    const struct sigaction stop = {.sa_handler = note_stop};
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t blocked;
+    sigset_t usual;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    sigprocmask(SIG_BLOCK, &blocked, &usual);
+    sigdelset(&usual, SIGTERM);
+    sigdelset(&usual, SIGINT);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+    return usual;
+}
+
+static int serve(const struct program *program, const struct settings *settings) {
+    const sigset_t mask = set_signals();
+    log_init(program->name, settings->log_level, settings->log_format);
+    srandom((unsigned)getpid() ^ (unsigned)mono_now().us);
+    return program->serve(settings, &mask) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print(const struct settings *settings) {
+    settings_print(settings, stdout);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+static int render(const struct program *program, const struct settings *settings,
+                  const char *path) {
+    FILE *template = fopen(path, "re");
+    if (template == NULL) {
+        fprintf(stderr, "%s: %s: %s\n", program->name, path, strerror(errno));
+        return EXIT_USAGE;
+    }
+    const int errors = settings_render(settings, template, stdout, stderr);
+    fclose(template);
+    return errors == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+static void usage(const struct program *program, FILE *out) {
+    fprintf(out,
+            "usage: %s [-n | -r TEMPLATE | -V | -h]\n"
+            "  %s\n"
+            "  -n           check the settings, print them and exit\n"
+            "  -r TEMPLATE  print the file with ${NAME} replaced by settings\n"
+            "  -V           print the version\n"
+            "  -h           print this and all settings\n",
+            program->name, program->purpose);
+}
+
+static int help(const struct program *program) {
+    usage(program, stdout);
+    settings_print_help(stdout);
+    return EXIT_SUCCESS;
+}
+
+int program_run(const struct program *program, int argc, char **argv) {
+    const char *template = NULL;
+    bool check = false;
+    for (int option = 0; (option = getopt(argc, argv, "hnr:V")) != -1;) {
+        switch (option) {
+        case 'n':
+            check = true;
+            break;
+        case 'r':
+            template = optarg;
+            break;
+        case 'V':
+            printf("%s %s\n", program->name, PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            return help(program);
+        default:
+            usage(program, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind != argc) {
+        usage(program, stderr);
+        return EXIT_USAGE;
+    }
+    struct settings settings;
+    int status = EXIT_USAGE;
+    if (settings_load(&settings, environ, stderr) == 0)
+        status = check              ? print(&settings)
+                 : template != NULL ? render(program, &settings, template)
+                                    : serve(program, &settings);
+    settings_free(&settings);
+    return status;
+}

@@ -1,0 +1,34 @@
+/*
+ * program.h: what the main() of every program does: options, settings, log, signals.
+ *
+ * Options: -n checks the settings and prints them, -r FILE prints a template with the settings put
+ * in, -V the version, -h help. A wrong setting ends the program with status 2.
+ */
+#ifndef BASE_PROGRAM_H
+#define BASE_PROGRAM_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/attributes.h"
+#include "base/settings.h"
+
+struct program {
+    const char *name;
+    const char *purpose; /* one line for the help */
+    /* Does the work until program_stop_signals() says otherwise; returns whether it went well. The
+     * mask is for poller_wait(): stop signals arrive only while the program sleeps there. */
+    bool (*serve)(const struct settings *settings, const sigset_t *mask);
+};
+
+/* Returns the exit status. */
+MUST_CHECK int program_run(const struct program *program, int argc, char **argv);
+
+/*
+ * How often the program was told to stop (SIGTERM, SIGINT): 0 go on; 1 finish what is in hand; more:
+ * leave at once. Signals within a second of the first one are the same order, sent by a supervisor
+ * to the group and by its parent once more.
+ */
+int program_stop_signals(void);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * settings.h: all settings, in one table. They come from the environment, once, at the start.
+ *
+ * To add one, add a row: it is then parsed, checked, printed by -n and known to templates. The row
+ * says: variable, member of struct settings, kind, default, least and greatest, secret, help.
+ *
+ *   kind       member type       the value is                         least, greatest are
+ *   INTEGER    int64_t           a decimal number                     its bounds
+ *   BOOLEAN    bool              true, false, 1, 0, yes, no, on, off  not used
+ *   TEXT       const char *      UTF-8 without control characters     bounds of its bytes
+ *   HOST       const char *      a host name or an IP address         bounds of its bytes
+ *   PATH       const char *      an absolute path [A-Za-z0-9._/-]     bounds of its bytes
+ *   NETWORKS   const char *      networks "address/bits", by comma    bounds of its bytes
+ *   LEVEL      enum log_level    debug, info, warn, error             not used
+ *   FORMAT     enum log_format   json, text                           not used
+ *
+ * HOST is kept as nginx wants it: an IPv6 address is put in brackets. NETWORKS is kept without
+ * spaces. Text members are never NULL.
+ */
+#ifndef BASE_SETTINGS_H
+#define BASE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attributes.h"
+#include "base/log.h"
+
+/* clang-format off */
+#define SETTINGS_TABLE(X)                                                                          \
+    X(HOST, host, HOST, "0.0.0.0", 1, 253, false,                                                  \
+      "address on which nginx listens for HTTP")                                                   \
+    X(PORT, port, INTEGER, "3800", 1, 65535, false,                                                \
+      "port on which nginx listens for HTTP")                                                      \
+    X(SHADOW_MODE, shadow_mode, BOOLEAN, "true", 0, 0, false,                                      \
+      "shown by the health routes: the guard runs beside the old locker")                          \
+    X(AVAILABILITY_GUARD_FAIL_OPEN, availability_guard_fail_open, BOOLEAN, "true", 0, 0, false,    \
+      "whether callers may go on without a lock when the guard fails")                             \
+    X(LOCK_DEFAULT_TTL_SECONDS, lock_default_ttl_seconds, INTEGER, "7200", 1, 31536000, false,     \
+      "how long a lock is held when the request does not say it")                                  \
+    X(LOCK_MAX_TTL_SECONDS, lock_max_ttl_seconds, INTEGER, "86400", 1, 31536000, false,            \
+      "the longest a lock is held; longer requests are cut to it")                                 \
+    X(LOCK_MAX_STAY_DAYS, lock_max_stay_days, INTEGER, "3660", 1, 36600, false,                    \
+      "the longest stay that is accepted")                                                         \
+    X(LOCK_RETENTION_DAYS, lock_retention_days, INTEGER, "400", 0, 36600, false,                   \
+      "released and expired locks are deleted after this; 0 keeps them")                           \
+    X(DB_HOST, db_host, TEXT, "127.0.0.1", 1, 1024, false,                                         \
+      "PostgreSQL hosts, by comma, or the directory of its socket")                                \
+    X(DB_PORT, db_port, INTEGER, "5432", 1, 65535, false,                                          \
+      "port of PostgreSQL")                                                                        \
+    X(DB_NAME, db_name, TEXT, "availability_guard", 1, 1024, false,                                \
+      "name of the database")                                                                      \
+    X(DB_USER, db_user, TEXT, "availability_guard", 1, 1024, false,                                \
+      "role in the database")                                                                      \
+    X(DB_PASSWORD, db_password, TEXT, "", 0, 1024, true,                                           \
+      "password of the role; empty: libpq looks for one itself")                                   \
+    X(DB_SSL, db_ssl, BOOLEAN, "false", 0, 0, false,                                               \
+      "whether the connection to PostgreSQL must be encrypted")                                    \
+    X(DATABASE_URL, database_url, TEXT, "", 0, 4096, true,                                         \
+      "connection string of libpq; when set, it replaces the DB_ settings of the connection")      \
+    X(DB_STATEMENT_TIMEOUT_MS, db_statement_timeout_ms, INTEGER, "5000", 100, 60000, false,        \
+      "how long one statement may take")                                                           \
+    X(DB_CONNECT_TIMEOUT_MS, db_connect_timeout_ms, INTEGER, "3000", 100, 60000, false,            \
+      "how long one try to connect to a database host may take")                                   \
+    X(GUARD_WORKERS, guard_workers, INTEGER, "2", 1, 256, false,                                   \
+      "number of guard processes")                                                                 \
+    X(GUARD_BATCH_MAX, guard_batch_max, INTEGER, "64", 1, 1000, false,                             \
+      "most commands in one statement")                                                            \
+    X(GUARD_QUEUE_MAX, guard_queue_max, INTEGER, "1024", 1, 100000, false,                         \
+      "most commands that wait in one process; the next one is answered 503 overloaded")           \
+    X(GUARD_QUEUE_TIMEOUT_MS, guard_queue_timeout_ms, INTEGER, "2000", 10, 60000, false,           \
+      "how long a command may wait before it is sent to the database")                             \
+    X(GUARD_SOCKET, guard_socket, PATH, "/run/availability-guard/guard.sock", 2, 100, false,       \
+      "socket between nginx and the guard processes")                                              \
+    X(GUARD_MAX_BODY_BYTES, guard_max_body_bytes, INTEGER, "1048576", 1024, 16777216, false,       \
+      "longest body of a request")                                                                 \
+    X(GUARD_OPERATIONS_NETWORKS, guard_operations_networks, NETWORKS,                              \
+      "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7", 1, 1024, false,      \
+      "networks that may ask for health, readiness and metrics")                                   \
+    X(SWEEP_INTERVAL_MS, sweep_interval_ms, INTEGER, "1000", 10, 3600000, false,                   \
+      "pause between two sweeps for expired locks")                                                \
+    X(SWEEP_BATCH, sweep_batch, INTEGER, "200", 1, 10000, false,                                   \
+      "most locks marked or deleted in one statement of the sweeper")                              \
+    X(LOG_LEVEL, log_level, LEVEL, "info", 0, 0, false,                                            \
+      "lowest level that is logged")                                                               \
+    X(LOG_FORMAT, log_format, FORMAT, "json", 0, 0, false,                                         \
+      "form of the log lines")
+/* clang-format on */
+
+#define SETTINGS_TYPE_INTEGER int64_t
+#define SETTINGS_TYPE_BOOLEAN bool
+#define SETTINGS_TYPE_TEXT const char *
+#define SETTINGS_TYPE_HOST const char *
+#define SETTINGS_TYPE_PATH const char *
+#define SETTINGS_TYPE_NETWORKS const char *
+#define SETTINGS_TYPE_LEVEL enum log_level
+#define SETTINGS_TYPE_FORMAT enum log_format
+
+#define SETTINGS_MEMBER(name, member, kind, initial, least, greatest, secret, help)                \
+    SETTINGS_TYPE_##kind member;
+struct settings {
+    SETTINGS_TABLE(SETTINGS_MEMBER)
+};
+#undef SETTINGS_MEMBER
+
+/*
+ * Fills *settings from the environment (an array of "NAME=value", ended by NULL, such as environ).
+ * A variable that is empty or missing means the default. Every wrong one is reported to `errors`,
+ * in a line with the variable, its value (never that of a secret) and what is allowed; an unknown
+ * AVAILABILITY_GUARD_ variable gets a line that begins with "warning:" and is not counted.
+ * Returns the number of errors; a wrong setting has its default then. Whatever it returns, end with
+ * settings_free().
+ */
+MUST_CHECK int settings_load(struct settings *settings, char *const *environment, FILE *errors);
+
+/* Frees the texts and zeroes the struct. Does no harm to a zeroed struct. */
+void settings_free(struct settings *settings);
+
+/* Prints NAME=value lines in the order of the table; a secret that is set as "********". */
+void settings_print(const struct settings *settings, FILE *out);
+
+/* Prints a line for each setting: name, default, what is allowed, help. For usage texts. */
+void settings_print_help(FILE *out);
+
+/*
+ * Copies template_in to out with every ${NAME} replaced by the value of a setting, or by one of
+ *   GUARD_ANSWER_TIMEOUT_MS  settings_answer_timeout_ms()
+ *   NGINX_READ_TIMEOUT_MS    a second more than that
+ *   OPERATIONS_ALLOW         "allow NETWORK; allow NETWORK; …" of GUARD_OPERATIONS_NETWORKS
+ * A "$" without "{" is copied. Unknown names, secrets (a rendered file must not hold any) and a
+ * "${" that is not closed on its line are errors, each reported with its line number. Returns the
+ * number of errors; nothing is written to out unless it would be 0 before the writing itself.
+ */
+MUST_CHECK int settings_render(const struct settings *settings, FILE *template_in, FILE *out,
+                               FILE *errors);
+
+/* The guard answers within this time: waiting in the queue, one statement, and a second. */
+int64_t settings_answer_timeout_ms(const struct settings *settings);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * command.h: a request on its way through the database, whichever door it came in by.
+ *
+ * The door owns the command and lends it to dispatcher_submit(). When that takes it, exactly one
+ * call of `answer` follows, later, and the command is the door's again. What the outcome points to
+ * lives until that call returns.
+ */
+#ifndef DOMAIN_COMMAND_H
+#define DOMAIN_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "db/row.h"
+#include "domain/request.h"
+
+enum command_kind {
+    COMMAND_LOCK,
+    COMMAND_RELEASE,
+    COMMAND_BULK_RELEASE,
+    COMMAND_GET,
+    COMMAND_LIST,
+    COMMAND_PING, /* is the database there? */
+    COMMAND_KINDS,
+};
+
+enum outcome_kind {
+    OUTCOME_LOCKED,    /* row: the lock */
+    OUTCOME_CONFLICT,  /* row: the lock in the way */
+    OUTCOME_STAY_OVER, /* by the database's clock */
+    OUTCOME_RELEASED,  /* bulk release: count */
+    OUTCOME_NOT_FOUND,
+    OUTCOME_FOUND,        /* row: the lock */
+    OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other */
+    OUTCOME_ALIVE,        /* the answer to COMMAND_PING */
+    OUTCOME_REFUSED,      /* the database does not take a value of the request */
+    OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it; nothing was done */
+    OUTCOME_UNAVAILABLE,  /* no database; nothing was done, or nobody knows (maybe_done) */
+    OUTCOME_WRONG_SCHEMA, /* as UNAVAILABLE: the database is there, its schema is not right */
+    OUTCOME_FAILED,       /* what should not happen; logged */
+};
+
+struct outcome {
+    enum outcome_kind kind;
+    bool maybe_done; /* the command was sent, but its answer was lost */
+    struct row row;
+    int column; /* of the row at which the lock begins */
+    int64_t count;
+};
+
+struct command {
+    struct command *next; /* in the dispatcher's queue */
+    enum command_kind kind;
+    mono_time send_by;    /* not sent for the first time after this */
+    mono_time give_up_at; /* answered by then, come what may */
+    bool sent_before;     /* its answer was lost; it may have been done */
+    bool alone;           /* it was in a batch that failed: not again with others */
+    int attempts;         /* times that it was refused for reasons that pass */
+    size_t bulk_next;     /* first of the lock ids that have not been sent yet */
+    int64_t bulk_released;
+    const char *request_id; /* for log lines; may be NULL */
+    void (*answer)(struct command *command, const struct outcome *outcome);
+    union {
+        struct lock_request lock;
+        struct release_request release;
+        struct bulk_release_request bulk_release;
+        struct get_request get;
+        struct list_request list;
+    } as;
+};
+
+#endif

@@ -1,0 +1,331 @@
+/* dispatcher.c: see dispatcher.h. */
+#include "domain/dispatcher.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "domain/statements.h"
+
+/* How often one command is tried when the database refuses it for reasons that pass. */
+#define ATTEMPTS_MAX 5
+
+static void answer(struct command *command, enum outcome_kind kind) {
+    /* "Overloaded" says that nothing was done, which nobody knows of a command that was sent. */
+    if (kind == OUTCOME_OVERLOADED && command->sent_before)
+        kind = OUTCOME_UNAVAILABLE;
+    const struct outcome outcome = {.kind = kind, .maybe_done = command->sent_before};
+    command->answer(command, &outcome);
+}
+
+/* What a command is told when the session can't be used. */
+static enum outcome_kind no_database(const struct dispatcher *d) {
+    return d->session.problem == SESSION_PROBLEM_SCHEMA ? OUTCOME_WRONG_SCHEMA
+                                                        : OUTCOME_UNAVAILABLE;
+}
+
+static void push_last(struct dispatcher *d, struct command *command) {
+    command->next = NULL;
+    if (d->last == NULL)
+        d->first = command;
+    else
+        d->last->next = command;
+    d->last = command;
+    d->queued++;
+}
+
+/* Puts the batch back, in its order, before everything that waits. */
+static void requeue_batch(struct dispatcher *d) {
+    for (size_t i = d->batch_count; i-- > 0;) {
+        struct command *command = d->batch[i];
+        command->next = d->first;
+        d->first = command;
+        if (d->last == NULL)
+            d->last = command;
+        d->queued++;
+    }
+    d->batch_count = 0;
+}
+
+/* Unlinks the command behind `previous` (NULL: the first). */
+static struct command *unlink_after(struct dispatcher *d, struct command *previous) {
+    struct command *command = previous == NULL ? d->first : previous->next;
+    if (previous == NULL)
+        d->first = command->next;
+    else
+        previous->next = command->next;
+    if (d->last == command)
+        d->last = previous;
+    command->next = NULL;
+    d->queued--;
+    return command;
+}
+
+/* Takes the commands for which `unwanted` holds out of the queue and answers them. */
+static void answer_where(struct dispatcher *d, mono_time now,
+                         bool (*unwanted)(const struct command *, mono_time),
+                         enum outcome_kind kind) {
+    struct command *previous = NULL;
+    struct command *taken = NULL;
+    for (struct command *c = d->first; c != NULL;) {
+        struct command *next = c->next;
+        if (unwanted(c, now)) {
+            unlink_after(d, previous);
+            c->next = taken;
+            taken = c;
+        } else {
+            previous = c;
+        }
+        c = next;
+    }
+    /* Only now, as an answer may submit the next command. */
+    while (taken != NULL) {
+        struct command *c = taken;
+        taken = c->next;
+        answer(c, kind);
+    }
+}
+
+static bool is_too_late(const struct command *c, mono_time now) {
+    return !mono_is_before(now, c->sent_before ? c->give_up_at : c->send_by);
+}
+
+static bool was_never_sent(const struct command *c, mono_time now) {
+    (void)now;
+    return !c->sent_before;
+}
+
+/* The queue is in the order of arrival, but for what was put back at its front, whose time is
+ * longer: the first command that was never sent is due first. */
+static mono_time queue_deadline(const struct dispatcher *d) {
+    mono_time due = MONO_NEVER;
+    for (const struct command *c = d->first; c != NULL; c = c->next) {
+        if (!c->sent_before)
+            return mono_earlier(due, c->send_by);
+        due = mono_earlier(due, c->give_up_at);
+    }
+    return due;
+}
+
+static void expire(struct dispatcher *d, mono_time now) {
+    if (mono_is_before(now, queue_deadline(d)))
+        return;
+    const bool usable = d->session.state == SESSION_BUSY || d->session.state == SESSION_IDLE;
+    answer_where(d, now, is_too_late, usable ? OUTCOME_OVERLOADED : no_database(d));
+}
+
+/* Whether the command may go with those chosen already. A lock that is named twice waits. */
+static bool fits(const struct dispatcher *d, const struct command *c) {
+    const struct command *head = d->batch[0];
+    if (c->kind != head->kind || c->alone)
+        return false;
+    for (size_t i = 0; i < d->batch_count; i++) {
+        if (statements_same_lock(d->batch[i], c))
+            return false;
+    }
+    return true;
+}
+
+static void choose_batch(struct dispatcher *d) {
+    d->batch[0] = unlink_after(d, NULL);
+    d->batch_count = 1;
+    if (!statements_is_batched(d->batch[0]->kind) || d->batch[0]->alone)
+        return;
+    struct command *previous = NULL;
+    for (struct command *c = d->first; c != NULL && d->batch_count < d->batch_max;) {
+        struct command *next = c->next;
+        if (fits(d, c)) {
+            d->batch[d->batch_count++] = unlink_after(d, previous);
+        } else {
+            previous = c;
+        }
+        c = next;
+    }
+}
+
+void dispatcher_flush(struct dispatcher *d, mono_time now) {
+    if (d->session.state != SESSION_IDLE || d->first == NULL)
+        return;
+    expire(d, now);
+    if (d->first == NULL)
+        return;
+    choose_batch(d);
+    params_clear(&d->params);
+    statements_bind(&d->params, d->batch, d->batch_count);
+    if (!params_finish(&d->params)) {
+        log_error("out of memory: %zu commands refused", d->batch_count);
+        const size_t count = d->batch_count;
+        d->batch_count = 0;
+        for (size_t i = 0; i < count; i++)
+            answer(d->batch[i], OUTCOME_FAILED);
+        return;
+    }
+    session_send(&d->session, statements_name(d->batch[0]->kind), &d->params, now);
+}
+
+/* What to tell about a command that the database refused by itself. */
+static enum outcome_kind refusal_of(const char *sqlstate) {
+    if (strncmp(sqlstate, "22", 2) == 0) /* data exception: a value it can't store */
+        return OUTCOME_REFUSED;
+    /* 57014 the statement's time was up; 53 no disk, no memory; 58 the system; 55P03 lock timeout;
+     * 40 deadlock and serialization failures that did not pass */
+    if (strcmp(sqlstate, "57014") == 0 || strncmp(sqlstate, "53", 2) == 0 ||
+        strncmp(sqlstate, "58", 2) == 0 || strcmp(sqlstate, "55P03") == 0 ||
+        strncmp(sqlstate, "40", 2) == 0)
+        return OUTCOME_UNAVAILABLE;
+    return OUTCOME_FAILED;
+}
+
+/* 40001 and 40P01: the same statement may succeed now. 23P01 and 23505: somebody wrote past the
+ * functions in this moment; a second look finds the row. */
+static bool passes(const char *sqlstate) {
+    return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0 ||
+           strcmp(sqlstate, "23P01") == 0 || strcmp(sqlstate, "23505") == 0;
+}
+
+static void take_failure(struct dispatcher *d, const PGresult *result) {
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    sqlstate = sqlstate == NULL ? "XX000" : sqlstate;
+    message = message == NULL ? "" : message;
+    if (d->batch_count > 1) {
+        log_info("a batch of %zu failed (%s: %s), its commands go one by one", d->batch_count,
+                 sqlstate, message);
+        for (size_t i = 0; i < d->batch_count; i++)
+            d->batch[i]->alone = true;
+        requeue_batch(d);
+        return;
+    }
+    struct command *command = d->batch[0];
+    if (passes(sqlstate) && ++command->attempts < ATTEMPTS_MAX) {
+        requeue_batch(d);
+        return;
+    }
+    d->batch_count = 0;
+    log_request(LOG_LEVEL_ERROR, command->request_id, "the database refused a command (%s: %s)",
+                sqlstate, message);
+    answer(command, refusal_of(sqlstate));
+}
+
+/* A bulk release goes on with its next ids, behind what has queued meanwhile. */
+static bool goes_on(struct dispatcher *d, struct command *command, mono_time now) {
+    if (command->kind != COMMAND_BULK_RELEASE ||
+        command->bulk_next == command->as.bulk_release.lock_count)
+        return false;
+    if (!id_v7(&command->as.bulk_release.release_id)) /* each part is a release of its own */
+        return false;
+    command->sent_before = false;
+    command->send_by = mono_after_ms(now, d->queue_timeout_ms);
+    push_last(d, command);
+    return true;
+}
+
+static void take_rows(struct dispatcher *d, const PGresult *result) {
+    const mono_time now = mono_now();
+    const size_t count = d->batch_count;
+    struct command **done = d->batch;
+    const bool read = statements_read(result, done, count, d->outcomes);
+    if (!read)
+        log_error("the database answered %s in a form not known here", statements_name(done[0]->kind));
+    d->batch = d->done;
+    d->done = done;
+    d->batch_count = 0;
+    if (read && goes_on(d, done[0], now)) {
+        dispatcher_flush(d, now);
+        return;
+    }
+    /* The database gets its next work first: it is slower than the rendering of answers. */
+    dispatcher_flush(d, now);
+    for (size_t i = 0; i < count; i++) {
+        if (read)
+            done[i]->answer(done[i], &d->outcomes[i]);
+        else
+            answer(done[i], OUTCOME_FAILED);
+    }
+}
+
+static void session_answered(void *context, PGresult *result) {
+    struct dispatcher *d = context;
+    if (PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL ||
+        PQresultStatus(result) != PGRES_TUPLES_OK)
+        take_failure(d, result);
+    else
+        take_rows(d, result);
+    PQclear(result);
+}
+
+static void session_lost(void *context) {
+    struct dispatcher *d = context;
+    for (size_t i = 0; i < d->batch_count; i++)
+        d->batch[i]->sent_before = true;
+    requeue_batch(d);
+}
+
+static void session_failed(void *context) {
+    struct dispatcher *d = context;
+    answer_where(d, mono_now(), was_never_sent, no_database(d));
+}
+
+bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct settings *settings,
+                     const struct conninfo *conninfo) {
+    memset(d, 0, sizeof *d);
+    params_init(&d->params);
+    d->queue_max = (size_t)settings->guard_queue_max;
+    d->queue_timeout_ms = settings->guard_queue_timeout_ms;
+    d->answer_timeout_ms = settings_answer_timeout_ms(settings);
+    d->batch_max = (size_t)settings->guard_batch_max;
+    d->batch = calloc(d->batch_max, sizeof(struct command *));
+    d->done = calloc(d->batch_max, sizeof(struct command *));
+    d->outcomes = calloc(d->batch_max, sizeof(struct outcome));
+    const struct session_options options = {
+        .conninfo = conninfo,
+        .connect_timeout_ms = settings->db_connect_timeout_ms,
+        .statement_timeout_ms = settings->db_statement_timeout_ms,
+        .schema_version = STATEMENTS_SCHEMA_VERSION,
+        .prepare = STATEMENTS_PREPARE,
+    };
+    const struct session_owner owner = {d, session_answered, session_lost, session_failed};
+    session_init(&d->session, poller, &options, &owner);
+    return d->batch != NULL && d->done != NULL && d->outcomes != NULL;
+}
+
+void dispatcher_exit(struct dispatcher *d) {
+    session_exit(&d->session);
+    params_exit(&d->params);
+    free((void *)d->batch);
+    free((void *)d->done);
+    free(d->outcomes);
+    memset(d, 0, sizeof *d);
+}
+
+bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time now,
+                       struct outcome *refusal) {
+    memset(refusal, 0, sizeof *refusal);
+    if (d->session.problem != SESSION_PROBLEM_NONE) {
+        refusal->kind = no_database(d);
+        return false;
+    }
+    if (d->queued >= d->queue_max) {
+        refusal->kind = OUTCOME_OVERLOADED;
+        return false;
+    }
+    command->send_by = mono_after_ms(now, d->queue_timeout_ms);
+    command->give_up_at = mono_after_ms(now, d->answer_timeout_ms);
+    command->sent_before = false;
+    command->alone = false;
+    command->attempts = 0;
+    command->bulk_next = 0;
+    command->bulk_released = 0;
+    push_last(d, command);
+    return true;
+}
+
+void dispatcher_tick(struct dispatcher *d, mono_time now) {
+    session_tick(&d->session, now);
+    expire(d, now);
+}
+
+mono_time dispatcher_deadline(const struct dispatcher *d) {
+    return mono_earlier(session_deadline(&d->session), queue_deadline(d));
+}

@@ -1,0 +1,31 @@
+/* lock.c: see lock.h. */
+#include "domain/lock.h"
+
+static struct optional_id read_optional_id(struct row row, int column) {
+    struct optional_id out = {.set = false};
+    out.set = row_id(row, column, &out.id);
+    return out;
+}
+
+void lock_read(struct lock *lock, struct row row, int column) {
+    int c = column;
+    (void)row_id(row, c++, &lock->id);
+    (void)row_id(row, c++, &lock->tenant_id);
+    lock->property_id = read_optional_id(row, c++);
+    lock->reservation_id = read_optional_id(row, c++);
+    (void)row_id(row, c++, &lock->room_type_id);
+    lock->room_id = read_optional_id(row, c++);
+    (void)row_timestamp(row, c++, &lock->stay_start);
+    (void)row_timestamp(row, c++, &lock->stay_end);
+    lock->reason = row_text(row, c++);
+    lock->correlation_id = row_text(row, c++);
+    (void)row_timestamp(row, c++, &lock->expires_at);
+    (void)row_int4(row, c++, &lock->ttl_seconds);
+    lock->metadata = row_jsonb(row, c++);
+    lock->status = row_text(row, c++);
+    lock->release_reason = row_text(row, c++);
+    lock->was_released = row_timestamp(row, c++, &lock->released_at);
+    (void)row_int8(row, c++, &lock->fencing_token);
+    (void)row_timestamp(row, c++, &lock->created_at);
+    (void)row_timestamp(row, c++, &lock->updated_at);
+}

@@ -1,0 +1,273 @@
+/* statements.c: see statements.h. */
+#include "domain/statements.h"
+
+#include <string.h>
+
+#include "domain/lock.h"
+
+const char STATEMENTS_PREPARE[] =
+    "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[],"
+    "              int4[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);"
+    "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6);"
+    "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
+    " SELECT guard.bulk_release($1, $2, $3, $4, $5);"
+    "PREPARE get (uuid, uuid) AS"
+    " SELECT * FROM guard.get_lock($1, $2);"
+    "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
+    " SELECT * FROM guard.list_locks($1, $2, $3, $4, $5, $6, $7, $8, $9);"
+    "PREPARE ping AS"
+    " SELECT guard.schema_version()";
+
+/* Types of result columns (object ids). */
+enum { INT4 = 23, TEXT = 25 };
+
+static void put_optional_id(struct params *p, const struct optional_id *id) {
+    if (id->set)
+        params_put_id(p, &id->id);
+    else
+        params_put_null(p);
+}
+
+/* One array parameter with an element for each command; `put` is a statement about `command`. */
+#define PUT_ARRAY(params, type, commands, count, put)                                              \
+    do {                                                                                           \
+        params_begin_array((params), (type));                                                      \
+        for (size_t i_ = 0; i_ < (count); i_++) {                                                  \
+            const struct command *command = (commands)[i_];                                        \
+            put;                                                                                   \
+        }                                                                                          \
+        params_end_array(params);                                                                  \
+    } while (0)
+
+static void bind_lock(struct params *p, struct command *const *c, size_t n) {
+    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.tenant_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.property_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.reservation_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.room_type_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.room_id));
+    PUT_ARRAY(p, PARAMS_TIMESTAMPTZ, c, n, params_put_timestamp(p, command->as.lock.stay_start));
+    PUT_ARRAY(p, PARAMS_TIMESTAMPTZ, c, n, params_put_timestamp(p, command->as.lock.stay_end));
+    PUT_ARRAY(p, PARAMS_INT4, c, n, params_put_int4(p, command->as.lock.ttl_seconds));
+    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.lock.reason));
+    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.lock.correlation_id));
+    PUT_ARRAY(p, PARAMS_JSONB, c, n, params_put_jsonb(p, command->as.lock.metadata));
+}
+
+static void bind_release(struct params *p, struct command *const *c, size_t n) {
+    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.release.tenant_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.release.lock_id));
+    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.release.reservation_id));
+    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.release.reason));
+    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.release.correlation_id));
+    PUT_ARRAY(p, PARAMS_JSONB, c, n, params_put_jsonb(p, command->as.release.metadata));
+}
+
+static size_t bulk_chunk(const struct command *command) {
+    const size_t left = command->as.bulk_release.lock_count - command->bulk_next;
+    return left < STATEMENTS_BULK_CHUNK ? left : STATEMENTS_BULK_CHUNK;
+}
+
+static void bind_bulk_release(struct params *p, struct command *const *c, size_t n) {
+    (void)n;
+    const struct bulk_release_request *r = &c[0]->as.bulk_release;
+    const size_t chunk = bulk_chunk(c[0]);
+    params_put_id(p, &r->tenant_id);
+    params_begin_array(p, PARAMS_UUID);
+    for (size_t i = 0; i < chunk; i++)
+        params_put_id(p, &r->lock_ids[c[0]->bulk_next + i]);
+    params_end_array(p);
+    params_put_text(p, r->reason);
+    params_put_text(p, r->correlation_id);
+    params_put_id(p, &r->release_id);
+}
+
+static void bind_get(struct params *p, struct command *const *c, size_t n) {
+    (void)n;
+    params_put_id(p, &c[0]->as.get.tenant_id);
+    params_put_id(p, &c[0]->as.get.lock_id);
+}
+
+static void put_optional_timestamp(struct params *p, bool set, timestamp_us value) {
+    if (set)
+        params_put_timestamp(p, value);
+    else
+        params_put_null(p);
+}
+
+static void bind_list(struct params *p, struct command *const *c, size_t n) {
+    (void)n;
+    const struct list_request *r = &c[0]->as.list;
+    params_put_id(p, &r->tenant_id);
+    put_optional_id(p, &r->room_id);
+    put_optional_id(p, &r->room_type_id);
+    put_optional_id(p, &r->reservation_id);
+    params_put_text(p, r->status);
+    put_optional_timestamp(p, r->has_from, r->from);
+    put_optional_timestamp(p, r->has_to, r->to);
+    put_optional_id(p, &r->after);
+    params_put_int4(p, r->limit);
+}
+
+static void bind_ping(struct params *p, struct command *const *c, size_t n) {
+    (void)p;
+    (void)c;
+    (void)n;
+}
+
+/* The command that the row answers: its first column is the position, from 1. */
+static struct outcome *answered_by(struct row row, size_t count, struct outcome *outcomes) {
+    int32_t ordinal = 0;
+    if (!row_int4(row, 0, &ordinal) || ordinal < 1 || (size_t)ordinal > count)
+        return NULL;
+    return &outcomes[ordinal - 1];
+}
+
+static bool text_is(struct text_span text, const char *word) {
+    return text.length == strlen(word) && memcmp(text.data, word, text.length) == 0;
+}
+
+struct outcome_word {
+    const char *word;
+    enum outcome_kind kind;
+};
+
+/* Rows of (ordinal, outcome, …): exactly one for each command. */
+static bool read_batch(const PGresult *result, size_t count, struct outcome *outcomes,
+                       const struct outcome_word *words, size_t word_count) {
+    if ((size_t)PQntuples(result) != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        outcomes[i] = (struct outcome){.kind = OUTCOME_FAILED};
+    for (int n = 0; n < (int)count; n++) {
+        const struct row row = {result, n};
+        struct outcome *outcome = answered_by(row, count, outcomes);
+        const struct text_span text = row_text(row, 1);
+        if (outcome == NULL || outcome->row.result != NULL || text.data == NULL)
+            return false;
+        size_t w = 0;
+        while (w < word_count && !text_is(text, words[w].word))
+            w++;
+        if (w == word_count)
+            return false;
+        *outcome = (struct outcome){.kind = words[w].kind, .row = row, .column = 2};
+    }
+    return true;
+}
+
+static bool read_lock(const PGresult *result, struct command *const *c, size_t n,
+                      struct outcome *outcomes) {
+    static const unsigned TYPES[] = {INT4, TEXT, LOCK_COLUMN_TYPES};
+    static const struct outcome_word WORDS[] = {{"LOCKED", OUTCOME_LOCKED},
+                                                {"CONFLICT", OUTCOME_CONFLICT},
+                                                {"STAY_OVER", OUTCOME_STAY_OVER}};
+    (void)c;
+    return row_has_types(result, TYPES, LOCK_COLUMNS + 2) &&
+           read_batch(result, n, outcomes, WORDS, 3);
+}
+
+static bool read_release(const PGresult *result, struct command *const *c, size_t n,
+                         struct outcome *outcomes) {
+    static const unsigned TYPES[] = {INT4, TEXT};
+    static const struct outcome_word WORDS[] = {{"RELEASED", OUTCOME_RELEASED},
+                                                {"NOT_FOUND", OUTCOME_NOT_FOUND}};
+    (void)c;
+    return row_has_types(result, TYPES, 2) && read_batch(result, n, outcomes, WORDS, 2);
+}
+
+static bool read_integer(const PGresult *result, int32_t *value) {
+    static const unsigned TYPES[] = {INT4};
+    return row_has_types(result, TYPES, 1) && PQntuples(result) == 1 &&
+           row_int4((struct row){result, 0}, 0, value);
+}
+
+static bool read_bulk_release(const PGresult *result, struct command *const *c, size_t n,
+                              struct outcome *outcomes) {
+    int32_t released = 0;
+    (void)n;
+    if (!read_integer(result, &released))
+        return false;
+    c[0]->bulk_next += bulk_chunk(c[0]);
+    c[0]->bulk_released += released;
+    outcomes[0] = (struct outcome){.kind = OUTCOME_RELEASED, .count = c[0]->bulk_released};
+    return true;
+}
+
+static bool has_locks(const PGresult *result) {
+    static const unsigned TYPES[] = {LOCK_COLUMN_TYPES};
+    return row_has_types(result, TYPES, LOCK_COLUMNS);
+}
+
+static bool read_get(const PGresult *result, struct command *const *c, size_t n,
+                     struct outcome *outcomes) {
+    (void)c;
+    (void)n;
+    outcomes[0] = (struct outcome){
+        .kind = PQntuples(result) == 1 ? OUTCOME_FOUND : OUTCOME_NOT_FOUND, .row = {result, 0}};
+    return has_locks(result) && PQntuples(result) <= 1;
+}
+
+static bool read_list(const PGresult *result, struct command *const *c, size_t n,
+                      struct outcome *outcomes) {
+    (void)c;
+    (void)n;
+    outcomes[0] = (struct outcome){
+        .kind = OUTCOME_LISTED, .row = {result, 0}, .count = PQntuples(result)};
+    return has_locks(result);
+}
+
+static bool read_ping(const PGresult *result, struct command *const *c, size_t n,
+                      struct outcome *outcomes) {
+    int32_t version = 0;
+    (void)c;
+    (void)n;
+    outcomes[0] = (struct outcome){.kind = OUTCOME_ALIVE};
+    if (!read_integer(result, &version))
+        return false;
+    if (version != STATEMENTS_SCHEMA_VERSION)
+        outcomes[0].kind = OUTCOME_WRONG_SCHEMA;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool batched;
+    void (*bind)(struct params *p, struct command *const *c, size_t n);
+    bool (*read)(const PGresult *r, struct command *const *c, size_t n, struct outcome *outcomes);
+} STATEMENTS[COMMAND_KINDS] = {
+    [COMMAND_LOCK] = {"lock", true, bind_lock, read_lock},
+    [COMMAND_RELEASE] = {"release", true, bind_release, read_release},
+    [COMMAND_BULK_RELEASE] = {"bulk_release", false, bind_bulk_release, read_bulk_release},
+    [COMMAND_GET] = {"get", false, bind_get, read_get},
+    [COMMAND_LIST] = {"list", false, bind_list, read_list},
+    [COMMAND_PING] = {"ping", false, bind_ping, read_ping},
+};
+
+const char *statements_name(enum command_kind kind) {
+    return STATEMENTS[kind].name;
+}
+
+bool statements_is_batched(enum command_kind kind) {
+    return STATEMENTS[kind].batched;
+}
+
+bool statements_same_lock(const struct command *a, const struct command *b) {
+    if (a->kind == COMMAND_RELEASE)
+        return id_equal(&a->as.release.lock_id, &b->as.release.lock_id) &&
+               id_equal(&a->as.release.tenant_id, &b->as.release.tenant_id);
+    /* A new id is like no other. */
+    return a->as.lock.has_key && b->as.lock.has_key &&
+           id_equal(&a->as.lock.id, &b->as.lock.id) &&
+           id_equal(&a->as.lock.tenant_id, &b->as.lock.tenant_id);
+}
+
+void statements_bind(struct params *params, struct command *const *commands, size_t count) {
+    STATEMENTS[commands[0]->kind].bind(params, commands, count);
+}
+
+bool statements_read(const PGresult *result, struct command *const *commands, size_t count,
+                     struct outcome *outcomes) {
+    return STATEMENTS[commands[0]->kind].read(result, commands, count, outcomes);
+}

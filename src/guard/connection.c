@@ -1,0 +1,198 @@
+/* connection.c: see connection.h. */
+#include "guard/connection.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "guard/router.h"
+
+/* How long one read or write may wait for a peer that stalls. */
+#define STALL_SECONDS 1
+
+/* What a connection keeps of its buffer between two requests. */
+#define BODY_KEEP ((size_t)8 * 1024)
+
+static struct connection *connection_of(struct exchange *x) {
+    return (struct connection *)(void *)((char *)x - offsetof(struct connection, exchange));
+}
+
+static void link_connection(struct connection *c) {
+    struct connection_pool *pool = c->pool;
+    c->next = pool->first;
+    if (pool->first != NULL)
+        pool->first->previous = c;
+    pool->first = c;
+    pool->count++;
+}
+
+static void unlink_connection(struct connection *c) {
+    if (c->previous == NULL)
+        c->pool->first = c->next;
+    else
+        c->previous->next = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    c->pool->count--;
+}
+
+/* The descriptor may be closed already: libfcgi does that when the peer broke the protocol. */
+static void close_connection(struct connection *c) {
+    poller_remove(c->pool->poller, &c->source);
+    FCGX_Free(&c->fcgi, 1);
+    buffer_free(&c->body);
+    unlink_connection(c);
+    free(c);
+}
+
+/* libfcgi would wait up to two seconds for the peer to close its side, if it were not told that the
+ * descriptor is somebody else's ("detached"). It forgets that with every close. */
+static void finish_request(struct connection *c) {
+    c->fcgi.detached = 1;
+    FCGX_Finish_r(&c->fcgi);
+}
+
+static void look_for_request(struct connection *c);
+
+/* The answer has been sent: the connection waits for the next request, or ends. */
+static void become_waiting(struct connection *c) {
+    c->state = CONNECTION_WAITING;
+    buffer_clear(&c->body);
+    buffer_shrink(&c->body, BODY_KEEP);
+    if (c->fcgi.ipcFd < 0 || (c->pool->draining && !c->peer_spoke)) {
+        close_connection(c);
+        return;
+    }
+    /* The poller tells of what arrives only once. */
+    if (c->peer_spoke)
+        look_for_request(c);
+}
+
+static void send_answer(struct exchange *x, struct text_span headers, struct text_span body) {
+    struct connection *c = connection_of(x);
+    (void)FCGX_PutStr(headers.data, (int)headers.length, c->fcgi.out);
+    (void)FCGX_PutStr(body.data, (int)body.length, c->fcgi.out);
+    /* A failed write ends the connection here: nginx answers the caller then. */
+    finish_request(c);
+    exchange_end(x);
+    become_waiting(c);
+}
+
+/* Reads the body, up to what the request announced. Returns whether it came whole. */
+static bool read_body(struct connection *c) {
+    struct http_request *request = &c->exchange.request;
+    const size_t length = request->content_length;
+    if (!buffer_reserve(&c->body, length + 1))
+        return false;
+    const int got = FCGX_GetStr(c->body.data, (int)length, c->fcgi.in);
+    c->body.length = got < 0 ? 0 : (size_t)got;
+    c->body.data[c->body.length] = '\0';
+    request->body = (struct text_span){c->body.data, c->body.length};
+    return c->body.length == length;
+}
+
+static void handle_request(struct connection *c) {
+    struct exchange *x = &c->exchange;
+    const bool is_http = http_request_read(&x->request, c->fcgi.envp);
+    exchange_begin(x);
+    if (!is_http) {
+        exchange_answer_problem(x, PROBLEM_INVALID_REQUEST, "this is not an HTTP request", NULL);
+        return;
+    }
+    if (x->request.content_length > x->context->max_body_bytes) {
+        exchange_answer_problem(x, PROBLEM_PAYLOAD_TOO_LARGE, "the body is too long", NULL);
+        return;
+    }
+    if (!read_body(c)) {
+        exchange_answer_problem(x, PROBLEM_INVALID_REQUEST,
+                                "the body is shorter than its Content-Length", NULL);
+        return;
+    }
+    router_handle(x);
+}
+
+static void read_and_handle(struct connection *c) {
+    const int failed = FCGX_Accept_r(&c->fcgi);
+    if (failed != 0) {
+        close_connection(c); /* the peer hung up, stalled, or spoke something else */
+        return;
+    }
+    c->state = CONNECTION_WORKING;
+    handle_request(c);
+}
+
+/* libfcgi blocks where there is nothing to read: it is called only when there is. An event may be
+ * late, for bytes that were read meanwhile. */
+static void look_for_request(struct connection *c) {
+    char byte = 0;
+    const ssize_t got = recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    c->peer_spoke = false;
+    if (got > 0)
+        read_and_handle(c);
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR) || c->pool->draining)
+        close_connection(c);
+}
+
+static void take_events(struct poll_source *source, uint32_t events) {
+    struct connection *c = (struct connection *)source;
+    (void)events;
+    if (c->state == CONNECTION_WORKING)
+        c->peer_spoke = true;
+    else
+        look_for_request(c);
+}
+
+static bool set_time_limits(int fd) {
+    const struct timeval limit = {.tv_sec = STALL_SECONDS};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0;
+}
+
+void connection_open(struct connection_pool *pool, int fd) {
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL || !set_time_limits(fd) || FCGX_InitRequest(&c->fcgi, -1, 0) != 0) {
+        log_error("a connection was refused: %s", strerror(errno));
+        free(c);
+        close(fd);
+        return;
+    }
+    c->fcgi.ipcFd = fd;
+    c->fcgi.keepConnection = 1;
+    c->fcgi.detached = 1;
+    c->pool = pool;
+    c->source = (struct poll_source){.fd = fd, .ready = take_events};
+    c->state = CONNECTION_WAITING;
+    c->exchange.context = pool->context;
+    c->exchange.send = send_answer;
+    buffer_init(&c->body);
+    link_connection(c);
+    /* Edge-triggered: nothing is to be done about a connection while its request is worked on. */
+    if (!poller_add(pool->poller, &c->source, EPOLLIN | EPOLLRDHUP | EPOLLET)) {
+        log_error("a connection was refused: %s", strerror(errno));
+        close_connection(c);
+    }
+}
+
+void connection_pool_drain(struct connection_pool *pool) {
+    struct connection *next = NULL;
+    pool->draining = true;
+    for (struct connection *c = pool->first; c != NULL; c = next) {
+        next = c->next;
+        if (c->state == CONNECTION_WAITING)
+            look_for_request(c);
+    }
+}
+
+void connection_pool_exit(struct connection_pool *pool) {
+    while (pool->first != NULL) {
+        struct connection *c = pool->first;
+        if (c->state == CONNECTION_WORKING)
+            exchange_end(&c->exchange);
+        close_connection(c);
+    }
+}

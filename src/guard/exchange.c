@@ -1,0 +1,132 @@
+/* exchange.c: see exchange.h. */
+#include "guard/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define HEADERS_MAX 512
+
+/* What the answer buffer may keep between two answers. */
+#define ANSWER_KEEP ((size_t)256 * 1024)
+
+/* Callers that are turned away come back after this. */
+#define RETRY_AFTER "Retry-After: 1\r\n"
+
+void exchange_begin(struct exchange *x) {
+    memset(&x->command, 0, sizeof x->command);
+    memset(&x->body, 0, sizeof x->body);
+    x->path_lock_id = (struct text_span){NULL, 0};
+    buffer_init(&x->query);
+}
+
+void exchange_end(struct exchange *x) {
+    if (x->command.kind == COMMAND_BULK_RELEASE)
+        free(x->command.as.bulk_release.lock_ids);
+    request_body_exit(&x->body);
+    buffer_free(&x->query);
+}
+
+struct buffer *exchange_body(struct exchange *x) {
+    buffer_clear(&x->context->answer);
+    return &x->context->answer;
+}
+
+static void send_with_headers(struct exchange *x, int status, const char *type,
+                              const char *more_headers) {
+    struct buffer *b = &x->context->answer;
+    char headers[HEADERS_MAX];
+    const int length = snprintf(headers, sizeof headers,
+                                "Status: %d\r\n"
+                                "Content-Type: %s\r\n"
+                                "Content-Length: %zu\r\n"
+                                "%s"
+                                "\r\n",
+                                status, type, b->length, more_headers);
+    x->send(x, (struct text_span){headers, (size_t)length},
+            (struct text_span){b->data, b->length});
+    buffer_clear(b);
+    buffer_shrink(b, ANSWER_KEEP);
+}
+
+static void send_problem(struct exchange *x, enum problem problem, const char *detail,
+                         const struct violations *violations, const char *more_headers) {
+    const int status = problem_status(problem);
+    const bool fail_open = x->context->fail_open;
+    char headers[HEADERS_MAX / 2];
+    problem_append(exchange_body(x), problem, detail, violations, x->request.request_id,
+                   fail_open);
+    snprintf(headers, sizeof headers, "%s%s%s", more_headers,
+             problem_passes(problem) ? RETRY_AFTER : "",
+             status < 500 ? ""
+             : fail_open  ? "X-Guard-Fail-Open: true\r\n"
+                          : "X-Guard-Fail-Open: false\r\n");
+    send_with_headers(x, status, "application/problem+json", headers);
+}
+
+void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
+                             const struct violations *violations) {
+    log_request(LOG_LEVEL_DEBUG, x->request.request_id, "answered %d: %s", problem_status(problem),
+                detail);
+    send_problem(x, problem, detail, violations, "");
+}
+
+void exchange_answer(struct exchange *x, int status) {
+    if (x->context->answer.failed) {
+        buffer_free(&x->context->answer);
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    send_with_headers(x, status, "application/json; charset=utf-8", "");
+}
+
+void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
+    char header[128];
+    snprintf(header, sizeof header, "Allow: %s\r\n", allow);
+    send_problem(x, PROBLEM_METHOD_NOT_ALLOWED, "the path does not have this method", NULL,
+                 header);
+}
+
+static void answer_unavailable(struct exchange *x, const char *field, const char *message,
+                               bool maybe_done) {
+    struct violations reasons = {.count = 0};
+    violations_add(&reasons, field, message);
+    exchange_answer_problem(x, PROBLEM_DATABASE_UNAVAILABLE,
+                            maybe_done ? "the database was lost before it answered: the request may"
+                                         " have been done; repeat it with the same idempotencyKey"
+                                       : "the database can't be used; nothing was done",
+                            &reasons);
+}
+
+void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) {
+    switch (outcome->kind) {
+    case OUTCOME_OVERLOADED:
+        exchange_answer_problem(x, PROBLEM_OVERLOADED, "too much to do; nothing was done", NULL);
+        break;
+    case OUTCOME_UNAVAILABLE:
+        answer_unavailable(x, "database", "is not reachable", outcome->maybe_done);
+        break;
+    case OUTCOME_WRONG_SCHEMA:
+        answer_unavailable(x, "schema", "is missing or has another version", outcome->maybe_done);
+        break;
+    case OUTCOME_REFUSED:
+        exchange_answer_problem(x, PROBLEM_INVALID_REQUEST,
+                                "the request has a value that the database can't store", NULL);
+        break;
+    default:
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "the request failed; see the log",
+                                NULL);
+    }
+}
+
+void exchange_submit(struct exchange *x, enum command_kind kind,
+                     void (*answer)(struct command *command, const struct outcome *outcome)) {
+    struct outcome refusal;
+    x->command.kind = kind;
+    x->command.request_id = x->request.request_id;
+    x->command.answer = answer;
+    if (!dispatcher_submit(x->context->dispatcher, &x->command, mono_now(), &refusal))
+        exchange_answer_failure(x, &refusal);
+}

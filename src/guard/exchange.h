@@ -1,0 +1,69 @@
+/*
+ * exchange.h: one request and its answer. The connection makes an exchange when a request has
+ * arrived; the router hands it to a route; the route answers it, at once or when its command comes
+ * back. Exactly one exchange_answer…() call ends it.
+ */
+#ifndef GUARD_EXCHANGE_H
+#define GUARD_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include "base/attributes.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "domain/command.h"
+#include "domain/dispatcher.h"
+#include "guard/http_request.h"
+#include "guard/problem.h"
+#include "guard/request_body.h"
+
+/* What all exchanges of a process share. */
+struct exchange_context {
+    struct dispatcher *dispatcher;
+    struct request_limits limits;
+    size_t max_body_bytes;
+    bool fail_open;
+    bool shadow_mode;
+    struct buffer answer; /* body of the answer being made */
+};
+
+struct exchange {
+    struct command command; /* first, so that a command's answer finds its exchange */
+    struct exchange_context *context;
+    struct http_request request;
+    struct request_body body;
+    struct text_span path_lock_id; /* the {lockId} of the path */
+    struct buffer query;           /* decoded query parameters */
+    /* Sends headers (with the empty line) and body, and ends the exchange. */
+    void (*send)(struct exchange *exchange, struct text_span headers, struct text_span body);
+};
+
+/* Prepares for a new request, whose http_request has been read. */
+void exchange_begin(struct exchange *x);
+/* Frees what the exchange holds. */
+void exchange_end(struct exchange *x);
+
+/* The buffer for the body of the answer; exchange_answer() adds the headers. */
+struct buffer *exchange_body(struct exchange *x);
+
+/* Sends the body that was put into exchange_body() as application/json. */
+void exchange_answer(struct exchange *x, int status);
+
+void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
+                             const struct violations *violations);
+/* 405 with the methods that the path does have. */
+void exchange_answer_wrong_method(struct exchange *x, const char *allow);
+
+/* Answers for an outcome that has nothing to do with what was asked: overload, no database … */
+void exchange_answer_failure(struct exchange *x, const struct outcome *outcome);
+
+/* Sends the exchange's command (its kind and request are set) and calls `answer` with the outcome;
+ * answers itself when the dispatcher does not take it. */
+void exchange_submit(struct exchange *x, enum command_kind kind,
+                     void (*answer)(struct command *command, const struct outcome *outcome));
+
+static inline struct exchange *exchange_of(struct command *command) {
+    return (struct exchange *)command;
+}
+
+#endif

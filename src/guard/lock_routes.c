@@ -1,0 +1,283 @@
+/* lock_routes.c: see lock_routes.h. */
+#include "guard/lock_routes.h"
+
+#include <string.h>
+
+#include "domain/lock.h"
+#include "guard/lock_json.h"
+
+static void answer_invalid(struct exchange *x, const struct violations *v) {
+    if (v->count == 0) {
+        /* The only other way in which a request can't be made. */
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "no random bytes for an id", NULL);
+        return;
+    }
+    exchange_answer_problem(x, PROBLEM_INVALID_REQUEST, "the request is not valid; see errors", v);
+}
+
+/* Whether two spellings mean the same: ids in any case, other texts byte by byte. */
+static bool same_value(struct text_span a, struct text_span b) {
+    struct id a_id;
+    struct id b_id;
+    if (id_parse(&a_id, a.data, a.length) && id_parse(&b_id, b.data, b.length))
+        return id_equal(&a_id, &b_id);
+    return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
+/* A header stands in for a field that the request itself does not have. */
+static struct text_span or_header(struct text_span value, struct text_span header,
+                                  const char *field, struct violations *v) {
+    if (value.data == NULL)
+        return header;
+    if (header.data != NULL && !same_value(value, header))
+        violations_add(v, field, "differs from the header that stands for it");
+    return value;
+}
+
+static struct text_span tenant_id(struct exchange *x, struct text_span value,
+                                  struct violations *v) {
+    return or_header(value, x->request.tenant_id, "tenantId", v);
+}
+
+static struct text_span correlation_id(struct exchange *x, struct violations *v) {
+    return or_header(request_body_text(&x->body, "correlationId", v), x->request.correlation_id,
+                     "correlationId", v);
+}
+
+static struct text_span body_tenant_id(struct exchange *x, struct violations *v) {
+    return tenant_id(x, request_body_text(&x->body, "tenantId", v), v);
+}
+
+/* Makes room for the decoded query, which is never longer than the query itself. */
+static bool reserve_query(struct exchange *x) {
+    return buffer_reserve(&x->query, x->request.query.length + 1);
+}
+
+static struct text_span query_value(struct exchange *x, const char *name, struct violations *v) {
+    bool bad = false;
+    const struct text_span value = http_request_query(&x->request, name, &x->query, &bad);
+    if (bad)
+        violations_add(v, name, "must be given once, percent-encoded UTF-8");
+    return value;
+}
+
+static struct text_span query_tenant_id(struct exchange *x, struct violations *v) {
+    return tenant_id(x, query_value(x, "tenantId", v), v);
+}
+
+static void answer_lock(struct exchange *x, int status, const char *opening,
+                        const struct outcome *outcome, enum lock_json_metadata metadata) {
+    struct lock lock;
+    struct buffer *body = exchange_body(x);
+    lock_read(&lock, outcome->row, outcome->column);
+    buffer_append_text(body, opening);
+    lock_json_append(body, &lock, metadata);
+    buffer_append_char(body, '}');
+    exchange_answer(x, status);
+}
+
+static void answer_stay_over(struct exchange *x) {
+    struct violations v = {.count = 0};
+    violations_add(&v, "stayEnd", "the stay is over already");
+    answer_invalid(x, &v);
+}
+
+static void lock_answered(struct command *command, const struct outcome *outcome) {
+    struct exchange *x = exchange_of(command);
+    switch (outcome->kind) {
+    case OUTCOME_LOCKED:
+        answer_lock(x, 200, "{\"status\":\"LOCKED\",\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
+        break;
+    case OUTCOME_CONFLICT:
+        answer_lock(x, 409, "{\"status\":\"CONFLICT\",\"conflict\":", outcome,
+                    LOCK_JSON_WITHOUT_METADATA);
+        break;
+    case OUTCOME_STAY_OVER:
+        answer_stay_over(x);
+        break;
+    default:
+        exchange_answer_failure(x, outcome);
+    }
+}
+
+void lock_routes_lock(struct exchange *x) {
+    struct violations v = {.count = 0};
+    struct request_body *b = &x->body;
+    const struct lock_input input = {
+        .tenant_id = body_tenant_id(x, &v),
+        .property_id = request_body_text(b, "propertyId", &v),
+        .reservation_id = request_body_text(b, "reservationId", &v),
+        .room_type_id = request_body_text(b, "roomTypeId", &v),
+        .room_id = request_body_nullable_text(b, "roomId", &v),
+        .stay_start = request_body_text(b, "stayStart", &v),
+        .stay_end = request_body_text(b, "stayEnd", &v),
+        .reason = request_body_text(b, "reason", &v),
+        .correlation_id = correlation_id(x, &v),
+        .idempotency_key = or_header(request_body_text(b, "idempotencyKey", &v),
+                                     x->request.idempotency_key, "idempotencyKey", &v),
+        .metadata = request_body_object(b, "metadata", &v),
+        .ttl_seconds = request_body_integer(b, "ttlSeconds", &v),
+    };
+    if (request_lock(&input, &x->context->limits, &v, &x->command.as.lock))
+        exchange_submit(x, COMMAND_LOCK, lock_answered);
+    else
+        answer_invalid(x, &v);
+}
+
+static void append_id_string(struct buffer *out, const char *label, const struct id *id) {
+    char text[ID_TEXT_LENGTH + 1];
+    id_format(id, text);
+    buffer_append_text(out, label);
+    buffer_append_text(out, text);
+    buffer_append_char(out, '"');
+}
+
+static void release_answered(struct command *command, const struct outcome *outcome) {
+    struct exchange *x = exchange_of(command);
+    struct buffer *body = NULL;
+    switch (outcome->kind) {
+    case OUTCOME_RELEASED:
+        body = exchange_body(x);
+        append_id_string(body, "{\"status\":\"released\",\"lockId\":\"",
+                         &command->as.release.lock_id);
+        buffer_append_char(body, '}');
+        exchange_answer(x, 200);
+        break;
+    case OUTCOME_NOT_FOUND:
+        exchange_answer_problem(x, PROBLEM_NOT_FOUND, "the tenant has no such lock", NULL);
+        break;
+    default:
+        exchange_answer_failure(x, outcome);
+    }
+}
+
+void lock_routes_release(struct exchange *x) {
+    struct violations v = {.count = 0};
+    struct request_body *b = &x->body;
+    if (!reserve_query(x)) {
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    struct text_span tenant = query_tenant_id(x, &v);
+    if (json_object_get(b->object, "tenantId") != NULL)
+        tenant = or_header(request_body_text(b, "tenantId", &v), tenant, "tenantId", &v);
+    const struct release_input input = {
+        .tenant_id = tenant,
+        .lock_id = x->path_lock_id,
+        .reservation_id = request_body_text(b, "reservationId", &v),
+        .reason = request_body_text(b, "reason", &v),
+        .correlation_id = correlation_id(x, &v),
+        .metadata = request_body_object(b, "metadata", &v),
+    };
+    if (request_release(&input, &v, &x->command.as.release))
+        exchange_submit(x, COMMAND_RELEASE, release_answered);
+    else
+        answer_invalid(x, &v);
+}
+
+static void bulk_release_answered(struct command *command, const struct outcome *outcome) {
+    struct exchange *x = exchange_of(command);
+    if (outcome->kind != OUTCOME_RELEASED) {
+        exchange_answer_failure(x, outcome);
+        return;
+    }
+    struct buffer *body = exchange_body(x);
+    buffer_append_text(body, "{\"status\":\"released\",\"released\":");
+    buffer_append_int(body, outcome->count);
+    buffer_append_char(body, '}');
+    exchange_answer(x, 200);
+}
+
+void lock_routes_bulk_release(struct exchange *x) {
+    struct violations v = {.count = 0};
+    struct bulk_release_request *request = &x->command.as.bulk_release;
+    x->command.kind = COMMAND_BULK_RELEASE; /* the exchange's end frees the ids */
+    request->lock_ids =
+        request_body_ids(&x->body, "lockIds", REQUEST_BULK_MAX, &request->lock_count, &v);
+    const struct bulk_release_input input = {
+        .tenant_id = body_tenant_id(x, &v),
+        .reason = request_body_text(&x->body, "reason", &v),
+        .correlation_id = correlation_id(x, &v),
+    };
+    if (request_bulk_release(&input, &v, request))
+        exchange_submit(x, COMMAND_BULK_RELEASE, bulk_release_answered);
+    else
+        answer_invalid(x, &v);
+}
+
+static void get_answered(struct command *command, const struct outcome *outcome) {
+    struct exchange *x = exchange_of(command);
+    if (outcome->kind == OUTCOME_FOUND)
+        answer_lock(x, 200, "{\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
+    else if (outcome->kind == OUTCOME_NOT_FOUND)
+        exchange_answer_problem(x, PROBLEM_NOT_FOUND, "the tenant has no such lock", NULL);
+    else
+        exchange_answer_failure(x, outcome);
+}
+
+void lock_routes_get(struct exchange *x) {
+    struct violations v = {.count = 0};
+    if (!reserve_query(x)) {
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    const struct get_input input = {.tenant_id = query_tenant_id(x, &v),
+                                    .lock_id = x->path_lock_id};
+    if (request_get(&input, &v, &x->command.as.get))
+        exchange_submit(x, COMMAND_GET, get_answered);
+    else
+        answer_invalid(x, &v);
+}
+
+static void list_answered(struct command *command, const struct outcome *outcome) {
+    struct exchange *x = exchange_of(command);
+    struct lock lock;
+    if (outcome->kind != OUTCOME_LISTED) {
+        exchange_answer_failure(x, outcome);
+        return;
+    }
+    /* One more than the page holds was asked for: it tells whether there is a next page. */
+    const int64_t limit = command->as.list.limit - 1;
+    const int64_t count = outcome->count < limit ? outcome->count : limit;
+    struct buffer *body = exchange_body(x);
+    buffer_append_text(body, "{\"locks\":[");
+    for (int64_t i = 0; i < count; i++) {
+        const struct row row = {outcome->row.result, outcome->row.number + (int)i};
+        lock_read(&lock, row, outcome->column);
+        if (i > 0)
+            buffer_append_char(body, ',');
+        lock_json_append(body, &lock, LOCK_JSON_WITH_METADATA);
+    }
+    if (outcome->count > limit)
+        append_id_string(body, "],\"nextCursor\":\"", &lock.id);
+    else
+        buffer_append_text(body, "],\"nextCursor\":null");
+    buffer_append_char(body, '}');
+    exchange_answer(x, 200);
+}
+
+void lock_routes_list(struct exchange *x) {
+    struct violations v = {.count = 0};
+    struct list_request *request = &x->command.as.list;
+    if (!reserve_query(x)) {
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    const struct list_input input = {
+        .tenant_id = query_tenant_id(x, &v),
+        .room_id = query_value(x, "roomId", &v),
+        .room_type_id = query_value(x, "roomTypeId", &v),
+        .reservation_id = query_value(x, "reservationId", &v),
+        .status = query_value(x, "status", &v),
+        .from = query_value(x, "from", &v),
+        .to = query_value(x, "to", &v),
+        .limit = query_value(x, "limit", &v),
+        .cursor = query_value(x, "cursor", &v),
+    };
+    if (!request_list(&input, &v, request)) {
+        answer_invalid(x, &v);
+        return;
+    }
+    request->limit++;
+    exchange_submit(x, COMMAND_LIST, list_answered);
+}

@@ -1,0 +1,117 @@
+/*
+ * main.c: the guard process. One thread, one loop: collect what is ready, send it to the database
+ * as one batch, answer what came back, sleep.
+ *
+ * It is started with its listening socket as descriptor 0 (spawn-fcgi), several of it at once
+ * (multiwatch). SIGTERM drains it: it stops accepting, answers what it has, and exits.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/poller.h"
+#include "base/program.h"
+#include "db/conninfo.h"
+#include "domain/dispatcher.h"
+#include "guard/connection.h"
+#include "guard/listener.h"
+
+#define PROGRAM "availability-guard"
+
+struct guard {
+    struct poller poller;
+    struct conninfo conninfo;
+    struct dispatcher dispatcher;
+    struct exchange_context context;
+    struct connection_pool pool;
+    struct listener listener;
+    mono_time drain_until;
+};
+
+static bool begin(struct guard *g, const struct settings *settings) {
+    const char *wrong = conninfo_init(&g->conninfo, settings, PROGRAM);
+    if (wrong != NULL) {
+        log_error("%s", wrong);
+        return false;
+    }
+    /* libfcgi takes signals whose handler is the default; program.c has set its own before. */
+    if (!poller_init(&g->poller) ||
+        !dispatcher_init(&g->dispatcher, &g->poller, settings, &g->conninfo) || FCGX_Init() != 0) {
+        log_error("cannot start: %s", strerror(errno));
+        return false;
+    }
+    g->context = (struct exchange_context){
+        .dispatcher = &g->dispatcher,
+        .limits = request_limits_of(settings),
+        .max_body_bytes = (size_t)settings->guard_max_body_bytes,
+        .fail_open = settings->availability_guard_fail_open,
+        .shadow_mode = settings->shadow_mode,
+    };
+    g->pool = (struct connection_pool){.poller = &g->poller, .context = &g->context};
+    if (!listener_init(&g->listener, &g->poller, &g->pool, STDIN_FILENO)) {
+        log_error("descriptor 0 is not a listening socket (start me with spawn-fcgi): %s",
+                  strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void end(struct guard *g) {
+    listener_exit(&g->listener);
+    connection_pool_exit(&g->pool);
+    dispatcher_exit(&g->dispatcher);
+    buffer_free(&g->context.answer);
+    conninfo_exit(&g->conninfo);
+    poller_exit(&g->poller);
+}
+
+static void begin_draining(struct guard *g, const struct settings *settings) {
+    log_info("draining: %zu connections", g->pool.count);
+    g->drain_until = mono_after_ms(mono_now(), settings_answer_timeout_ms(settings));
+    listener_exit(&g->listener);
+    connection_pool_drain(&g->pool);
+}
+
+/* Whether to go on. */
+static bool heed_signals(struct guard *g, const struct settings *settings) {
+    const int signals = program_stop_signals();
+    if (signals == 0)
+        return true;
+    if (!g->pool.draining)
+        begin_draining(g, settings);
+    return signals == 1 && g->pool.count > 0 && mono_is_before(mono_now(), g->drain_until);
+}
+
+static bool run(struct guard *g, const struct settings *settings, const sigset_t *mask) {
+    g->drain_until = MONO_NEVER;
+    while (heed_signals(g, settings)) {
+        const mono_time due = mono_earlier(dispatcher_deadline(&g->dispatcher), g->drain_until);
+        if (poller_wait(&g->poller, due, mask) < 0 && errno != EINTR) {
+            log_error("epoll: %s", strerror(errno));
+            return false;
+        }
+        const mono_time now = mono_now();
+        dispatcher_tick(&g->dispatcher, now);
+        dispatcher_flush(&g->dispatcher, now);
+        listener_adjust(&g->listener);
+    }
+    log_info("ended with %zu connections open", g->pool.count);
+    return true;
+}
+
+static bool serve(const struct settings *settings, const sigset_t *mask) {
+    static struct guard guard; /* zeroed: end() is safe after any failure */
+    const bool done = begin(&guard, settings) && run(&guard, settings, mask);
+    end(&guard);
+    return done;
+}
+
+int main(int argc, char **argv) {
+    const struct program program = {
+        .name = PROGRAM,
+        .purpose = "serves FastCGI on descriptor 0, with settings from the environment",
+        .serve = serve,
+    };
+    return program_run(&program, argc, argv);
+}

@@ -1,0 +1,188 @@
+/* request_body.c: see request_body.h. */
+#include "guard/request_body.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct text_span ABSENT = {NULL, 0};
+
+/* What jansson says, without the piece of the body that it quotes ("... near 'x'"). */
+static void describe_error(struct request_body *body, const json_error_t *error) {
+    const char *near = strstr(error->text, " near ");
+    const int length = near == NULL ? (int)strlen(error->text) : (int)(near - error->text);
+    snprintf(body->error, sizeof body->error, "%.*s at line %d, column %d", length, error->text,
+             error->line, error->column < 0 ? 0 : error->column);
+}
+
+bool request_body_parse(struct request_body *body, struct text_span text) {
+    json_error_t error;
+    memset(body, 0, sizeof *body);
+    body->text = text;
+    if (text.length == 0)
+        return true;
+    body->object = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES, &error);
+    if (body->object == NULL) {
+        describe_error(body, &error);
+        return false;
+    }
+    if (!json_is_object(body->object)) {
+        snprintf(body->error, sizeof body->error, "the body is not a JSON object");
+        return false;
+    }
+    return true;
+}
+
+void request_body_exit(struct request_body *body) {
+    json_decref(body->object);
+    free(body->metadata);
+    memset(body, 0, sizeof *body);
+}
+
+static struct text_span span_of(const json_t *string) {
+    return (struct text_span){json_string_value(string), json_string_length(string)};
+}
+
+struct text_span request_body_text(const struct request_body *body, const char *name,
+                                   struct violations *v) {
+    const json_t *member = json_object_get(body->object, name);
+    if (member == NULL)
+        return ABSENT;
+    if (json_is_string(member))
+        return span_of(member);
+    violations_add(v, name, "must be a string");
+    return ABSENT;
+}
+
+struct text_span request_body_nullable_text(const struct request_body *body, const char *name,
+                                            struct violations *v) {
+    if (json_is_null(json_object_get(body->object, name)))
+        return (struct text_span){"", 0};
+    return request_body_text(body, name, v);
+}
+
+/* Behind the string that begins at `at` (with its quote). The text is known to be valid JSON. */
+static const char *skip_string(const char *at) {
+    for (at++; *at != '"'; at++) {
+        if (*at == '\\')
+            at++;
+    }
+    return at + 1;
+}
+
+/* Behind the object or array that begins at `at`. */
+static const char *skip_nested(const char *at) {
+    int depth = 0;
+    do {
+        if (*at == '"') {
+            at = skip_string(at);
+            continue;
+        }
+        if (*at == '{' || *at == '[')
+            depth++;
+        else if (*at == '}' || *at == ']')
+            depth--;
+        at++;
+    } while (depth > 0);
+    return at;
+}
+
+static const char *skip_space(const char *at) {
+    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+        at++;
+    return at;
+}
+
+/* Behind any value. */
+static const char *skip_value(const char *at) {
+    if (*at == '"')
+        return skip_string(at);
+    if (*at == '{' || *at == '[')
+        return skip_nested(at);
+    return at + strcspn(at, ",]} \t\r\n");
+}
+
+/*
+ * The text of a member of the top-level object, or no data when its name is written with escapes.
+ * The parser has accepted the text, so every value ends where it must; that the text ends with the
+ * object's brace keeps the scan inside it.
+ */
+static struct text_span find_member(const char *text, const char *name) {
+    const size_t name_length = strlen(name);
+    const char *at = skip_space(skip_space(text) + 1);
+    while (*at == '"') {
+        const char *key = at + 1;
+        at = skip_string(at);
+        const size_t key_length = (size_t)(at - 1 - key);
+        at = skip_space(skip_space(at) + 1); /* the colon */
+        const char *value = at;
+        at = skip_value(at);
+        if (key_length == name_length && memcmp(key, name, name_length) == 0)
+            return (struct text_span){value, (size_t)(at - value)};
+        at = skip_space(at);
+        if (*at == ',')
+            at = skip_space(at + 1);
+    }
+    return ABSENT;
+}
+
+struct text_span request_body_object(struct request_body *body, const char *name,
+                                     struct violations *v) {
+    const json_t *member = json_object_get(body->object, name);
+    if (member == NULL)
+        return ABSENT;
+    if (!json_is_object(member)) {
+        violations_add(v, name, "must be an object");
+        return ABSENT;
+    }
+    const struct text_span found = find_member(body->text.data, name);
+    if (found.data != NULL)
+        return found;
+    free(body->metadata);
+    body->metadata = json_dumps(member, JSON_COMPACT);
+    if (body->metadata == NULL) {
+        violations_add(v, name, "can't be stored");
+        return ABSENT;
+    }
+    return (struct text_span){body->metadata, strlen(body->metadata)};
+}
+
+int64_t request_body_integer(const struct request_body *body, const char *name,
+                             struct violations *v) {
+    const json_t *member = json_object_get(body->object, name);
+    if (member == NULL)
+        return 0;
+    if (json_is_integer(member))
+        return json_integer_value(member);
+    violations_add(v, name, "must be an integer");
+    return 0;
+}
+
+struct id *request_body_ids(const struct request_body *body, const char *name, size_t most,
+                            size_t *count, struct violations *v) {
+    const json_t *member = json_object_get(body->object, name);
+    *count = json_array_size(member);
+    if (member == NULL) {
+        violations_add(v, name, "is required");
+        return NULL;
+    }
+    if (!json_is_array(member) || *count < 1 || *count > most) {
+        violations_add(v, name, "must be an array of 1 to 10000 uuids");
+        return NULL;
+    }
+    struct id *ids = calloc(*count, sizeof *ids);
+    if (ids == NULL) {
+        violations_add(v, name, "can't be stored");
+        return NULL;
+    }
+    for (size_t i = 0; i < *count; i++) {
+        const json_t *element = json_array_get(member, i);
+        const struct text_span text = json_is_string(element) ? span_of(element) : ABSENT;
+        if (text.data == NULL || !id_parse(&ids[i], text.data, text.length)) {
+            violations_add(v, name, "must hold uuids only");
+            free(ids);
+            return NULL;
+        }
+    }
+    return ids;
+}

@@ -1,0 +1,52 @@
+/* main.c: the sweeper process; see sweeper.h for what it does. SIGTERM ends it. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/poller.h"
+#include "base/program.h"
+#include "db/conninfo.h"
+#include "sweeper/sweeper.h"
+
+#define PROGRAM "availability-guard-sweeper"
+
+static bool run(const struct settings *settings, const struct conninfo *conninfo,
+                const sigset_t *mask) {
+    static struct poller poller;
+    static struct sweeper sweeper;
+    if (!poller_init(&poller)) {
+        log_error("cannot start: %s", strerror(errno));
+        return false;
+    }
+    sweeper_init(&sweeper, &poller, settings, conninfo);
+    bool fine = true;
+    while (fine && program_stop_signals() == 0) {
+        if (poller_wait(&poller, sweeper_deadline(&sweeper), mask) < 0 && errno != EINTR) {
+            log_error("epoll: %s", strerror(errno));
+            fine = false;
+        }
+        sweeper_tick(&sweeper, mono_now());
+    }
+    sweeper_exit(&sweeper);
+    poller_exit(&poller);
+    return fine;
+}
+
+static bool serve(const struct settings *settings, const sigset_t *mask) {
+    struct conninfo conninfo;
+    const char *wrong = conninfo_init(&conninfo, settings, PROGRAM);
+    if (wrong != NULL)
+        log_error("%s", wrong);
+    const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    conninfo_exit(&conninfo);
+    return done;
+}
+
+int main(int argc, char **argv) {
+    const struct program program = {
+        .name = PROGRAM,
+        .purpose = "marks expired locks and deletes old ones, with settings from the environment",
+        .serve = serve,
+    };
+    return program_run(&program, argc, argv);
+}

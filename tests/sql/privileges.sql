@@ -1,0 +1,109 @@
+-- What the service's role may do, and what it may not. Needs the variable "role":
+-- pg_prove --set role=NAME.
+BEGIN;
+\ir support/helpers.psql
+SELECT plan(42);
+SELECT set_config('test.role', :'role', true) \g /dev/null
+
+-- Runs a statement as the service's role. An error takes the role back by itself.
+CREATE FUNCTION pg_temp.as_service(statement text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('role', current_setting('test.role'), true);
+    EXECUTE statement;
+    PERFORM set_config('role', 'none', true);
+END
+$$;
+CREATE FUNCTION pg_temp.refused(statement text, what text) RETURNS text LANGUAGE sql AS $$
+    SELECT throws_ok(format('SELECT pg_temp.as_service(%L)', statement), '42501', NULL, what)
+$$;
+CREATE FUNCTION pg_temp.allowed(statement text, what text) RETURNS text LANGUAGE sql AS $$
+    SELECT lives_ok(format('SELECT pg_temp.as_service(%L)', statement), what)
+$$;
+
+-- The role itself.
+SELECT results_eq(
+    format('SELECT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %L', :'role'),
+    'VALUES (true, false, false, false, false, false)', 'can log in, and nothing else');
+SELECT is_empty(format('SELECT * FROM pg_auth_members WHERE member = %L::regrole', quote_ident(:'role')), 'is a member of nothing');
+SELECT is_empty(
+    format($$SELECT objid FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND refobjid = %L::regrole$$, quote_ident(:'role')),
+    'owns nothing');
+
+-- What it works with.
+SELECT pg_temp.allowed($$SELECT guard.schema_version()$$, 'schema_version');
+SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
+    ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: a new lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
+    ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: a move');
+SELECT is((SELECT room_type_id FROM pg_temp.row_of(1)), pg_temp.u(2), 'has moved');
+SELECT pg_temp.expire(1) \g /dev/null
+SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
+    ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: the place of an expired lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb])$$, 'release_batch');
+SELECT is((SELECT status FROM pg_temp.row_of(2)), 'RELEASED', 'has released');
+SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-000000000001',
+    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$, 'bulk_release');
+SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001')$$, 'get_lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$, 'list_locks');
+SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');
+UPDATE inventory_locks_shadow SET updated_at = now() - interval '10 days' WHERE id = pg_temp.u(2);
+SELECT pg_temp.allowed($$SELECT guard.purge_finished(5, 10)$$, 'purge_finished');
+SELECT is_empty('SELECT * FROM pg_temp.row_of(2)', 'has purged');
+SELECT pg_temp.allowed($$SELECT pg_try_advisory_xact_lock(1)$$, 'an advisory lock (one sweeper leads)');
+SELECT pg_temp.allowed($$SELECT pg_is_in_recovery(), pg_backend_pid()$$, 'what any session may ask');
+
+-- What it may not do to locks.
+SELECT pg_temp.refused('DELETE FROM inventory_locks_shadow', 'no DELETE');
+SELECT pg_temp.refused('TRUNCATE inventory_locks_shadow', 'no TRUNCATE');
+SELECT pg_temp.refused('DROP TABLE inventory_locks_shadow', 'no DROP');
+SELECT pg_temp.refused('ALTER TABLE inventory_locks_shadow DROP CONSTRAINT inventory_locks_shadow_room_excl', 'constraints stay');
+SELECT pg_temp.refused('DROP INDEX inventory_locks_shadow_expiry', 'indexes stay');
+SELECT pg_temp.refused('CREATE INDEX ON inventory_locks_shadow (reason)', 'no new ones');
+SELECT pg_temp.refused('CREATE TRIGGER t BEFORE INSERT ON inventory_locks_shadow FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'no triggers');
+SELECT ok(NOT has_table_privilege(:'role', 'inventory_locks_shadow', 'REFERENCES, TRIGGER, TRUNCATE, DELETE, UPDATE'),
+          'nor references, by the book');
+SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET tenant_id = id', 'a lock does not change hands');
+SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET id = tenant_id', 'nor its id');
+SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET created_at = now()', 'nor its age');
+
+-- Nor to the rest.
+SELECT pg_temp.refused($$SELECT setval('guard.fencing_token', 1)$$, 'tokens do not go back');
+SELECT pg_temp.refused('ALTER SEQUENCE guard.fencing_token RESTART', 'by no way');
+SELECT pg_temp.refused($$INSERT INTO guard.schema_migrations VALUES (99, 'x', 'x')$$, 'no migrations: INSERT');
+SELECT pg_temp.refused('UPDATE guard.schema_migrations SET version = 99', 'no migrations: UPDATE');
+SELECT pg_temp.refused('DELETE FROM guard.schema_migrations', 'no migrations: DELETE');
+SELECT pg_temp.refused('CREATE TABLE guard.t (a integer)', 'nothing new in the schema guard');
+SELECT pg_temp.refused('CREATE FUNCTION guard.f() RETURNS integer LANGUAGE sql AS ''SELECT 1''', 'no functions there');
+SELECT pg_temp.refused('CREATE OR REPLACE FUNCTION guard.schema_version() RETURNS integer LANGUAGE sql AS ''SELECT 99''', 'nor other ones');
+SELECT pg_temp.refused('CREATE SCHEMA s', 'no schema');
+SELECT pg_temp.refused('CREATE ROLE r', 'no role');
+
+-- Other roles have nothing at all.
+SELECT is_empty(
+    $$SELECT p.oid::regprocedure FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+      WHERE p.pronamespace = 'guard'::regnamespace AND a.grantee = 0$$,
+    'no function is for everybody');
+SELECT is_empty(
+    $$SELECT c.oid::regclass FROM pg_class AS c, aclexplode(c.relacl) AS a
+      WHERE (c.relnamespace = 'guard'::regnamespace OR c.oid = 'public.inventory_locks_shadow'::regclass) AND a.grantee = 0$$,
+    'nor is a table');
+
+-- A function that runs as its owner must not be led astray.
+SELECT is_empty(
+    $$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'guard'::regnamespace AND prosecdef
+        AND NOT coalesce(proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)$$,
+    'every SECURITY DEFINER function has a fixed search_path');
+
+SELECT * FROM finish();
+ROLLBACK;
