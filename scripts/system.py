@@ -432,7 +432,6 @@ class System:
 @contextlib.contextmanager
 def locked(state_dir):
     """One command at a time works on a state folder."""
-    state_dir.mkdir(parents=True, exist_ok=True)
     with open(state_dir / "lock", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -486,8 +485,7 @@ def database(arguments):
 
 
 def down(arguments):
-    if (arguments.state / "system.json").exists():
-        System(arguments.state, user=arguments.user).stop()
+    System(arguments.state, user=arguments.user).stop()
     return 0
 
 
@@ -516,11 +514,13 @@ def hold(arguments):
     while not ended and signal.sigtimedwait(told, 1) is None:
         ended = [part for part, pid in system.status().items() if pid is None]
     if not (arguments.state / "system.json").exists():
-        return 0  # somebody else stopped it and removed the folder
-    if ended:
-        print(f"ended: {', '.join(ended)}; see {system.state_dir / 'logs'}", file=sys.stderr)
-    print("stopping", flush=True)
+        return 0  # stopped by another command, and removed
     with locked(arguments.state):
+        if not any(system.status().values()):
+            return 0  # stopped by another command
+        if ended:
+            print(f"ended: {', '.join(ended)}; see {system.state_dir / 'logs'}", file=sys.stderr)
+        print("stopping", flush=True)
         system.stop()
     return 1 if ended else 0
 
@@ -537,11 +537,13 @@ def main():
     arguments = parser.parse_args()
     if arguments.command in ("up", "database") and arguments.build is None:
         parser.error(f"{arguments.command} needs --build")
-    if arguments.command in ("status", "env", "hold") \
+    if arguments.command in ("status", "env", "hold", "down") \
             and not (arguments.state / "system.json").exists():
         print(f"{arguments.state}: nothing was started here", file=sys.stderr)
-        return 3
+        return 0 if arguments.command == "down" else 3
     try:
+        if arguments.command in ("up", "database"):
+            arguments.state.mkdir(parents=True, exist_ok=True)
         if arguments.command in ("up", "database", "down"):
             with locked(arguments.state):
                 return commands[arguments.command](arguments)

@@ -2,7 +2,8 @@
 """Counts test results: results.py FOLDER.
 
 FOLDER holds a folder for each part of the run. In it stand what the tools wrote for machines
-(*.tap, *.trs of automake, *.xml of JUnit's form) and `status`, the exit status of the part. A part
+(*.tap, *.prove as prove prints
+it with -v, *.trs of automake, *.xml of JUnit's form) and `status`, the exit status of the part. A part
 that failed without a failed test, or that ran nothing, counts as one failure. Prints a line for
 each part, the failed tests by name, and the sum as the last line; exit 1 if anything failed.
 """
@@ -35,9 +36,31 @@ class Count:
 
 
 def count_tap(path):
+    return count_tap_lines(path.stem, path.read_text("utf-8", "replace").splitlines())
+
+
+def count_prove(path):
+    """Verbose output of prove: the TAP of one file after the other, and a summary."""
+    count = Count()
+    name, lines = None, []
+    for line in path.read_text("utf-8", "replace").splitlines():
+        begun = re.match(r"^(\S+) \.\.+ ?$", line)
+        ended = line.startswith(("Test Summary Report", "All tests successful", "Result: "))
+        if begun or ended:
+            if name:
+                count.add(count_tap_lines(name, lines))
+            name, lines = (Path(begun.group(1)).stem, []) if begun else (None, [])
+        elif line != "ok":  # prove's own verdict on the file
+            lines.append(line)
+    if name:
+        count.add(count_tap_lines(name, lines))
+    return count
+
+
+def count_tap_lines(test, lines):
     count = Count()
     planned = None
-    for line in path.read_text("utf-8", "replace").splitlines():
+    for line in lines:
         # Subtests are indented; the line of their parent tells the result.
         plan = TAP_PLAN.match(line)
         if plan:
@@ -46,7 +69,7 @@ def count_tap(path):
                 count.skipped += 1
                 return count
         if line.startswith("Bail out!"):
-            count.failures.append(f"{path.stem}: {line}")
+            count.failures.append(f"{test}: {line}")
         result = TAP_LINE.match(line)
         if not result:
             continue
@@ -54,13 +77,13 @@ def count_tap(path):
         if re.search(r"#\s*(skip|todo)", name, re.IGNORECASE):
             count.skipped += 1
         elif result.group(1):
-            count.failures.append(f"{path.stem}: {name}")
+            count.failures.append(f"{test}: {name}")
         else:
             count.passed += 1
     if planned is None:
-        count.failures.append(f"{path.stem}: no test plan, it ended early")
+        count.failures.append(f"{test}: no test plan, it ended early")
     elif planned != count.total:
-        count.failures.append(f"{path.stem}: {planned} tests planned, {count.total} ran")
+        count.failures.append(f"{test}: {planned} tests planned, {count.total} ran")
     return count
 
 
@@ -106,6 +129,8 @@ def count_part(folder):
     for path in sorted(folder.glob("*.tap")):
         if path.with_suffix(".trs") not in programs:
             count.add(count_tap(path))
+    for path in sorted(folder.glob("*.prove")):
+        count.add(count_prove(path))
     for path in sorted(folder.glob("*.xml")):
         count.add(count_junit(path))
     try:

@@ -13,9 +13,16 @@
 /* The most of a wrong value or name that is shown. */
 #define SHOWN_MAX 80
 
-#define ROW(name, member, kind, initial, least, greatest, secret, help)                            \
-    {#name,    SETTINGS_##kind, initial, least,                                                    \
-     greatest, secret,          help,    offsetof(struct settings, member)},
+#define ROW(row_name, member, row_kind, initial_text, least_value, greatest_value, is_secret,      \
+            text)                                                                                  \
+    {.name = #row_name,                                                                            \
+     .initial = (initial_text),                                                                    \
+     .help = (text),                                                                               \
+     .least = (least_value),                                                                       \
+     .greatest = (greatest_value),                                                                 \
+     .offset = offsetof(struct settings, member),                                                  \
+     .kind = SETTINGS_##row_kind,                                                                  \
+     .secret = (is_secret)},
 const struct settings_row settings_rows[] = {SETTINGS_TABLE(ROW)};
 #undef ROW
 

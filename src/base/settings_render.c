@@ -54,10 +54,11 @@ static bool is_name(const char *name, const char *text, size_t length) {
     return strlen(name) == length && memcmp(name, text, length) == 0;
 }
 
-static void report(struct rendering *r, const char *what, const char *name, size_t length) {
-    /* A name is at most a line of a file that the caller wrote; more than this is no name. */
-    int shown = length > 80 ? 80 : (int)length;
-    (void)fprintf(r->errors, "line %d: ${%.*s}: %s\n", r->line, shown, name, what);
+/* Reports a name, shown from its "${" on. */
+static void report(struct rendering *r, const char *shown, size_t length, const char *what) {
+    /* A name is short; longer than this is only shown in part. */
+    int shown_length = length > 80 ? 80 : (int)length;
+    (void)fprintf(r->errors, "line %d: %.*s: %s\n", r->line, shown_length, shown, what);
     r->error_count++;
 }
 
@@ -67,6 +68,7 @@ static void fail(struct rendering *r, const char *what, int error) {
     r->error_count++;
 }
 
+/* The name stands between "${" and "}". */
 static void append_named(struct rendering *r, const char *name, size_t length) {
     for (size_t i = 0; i < sizeof(derived) / sizeof(derived[0]); i++) {
         if (is_name(derived[i].name, name, length)) {
@@ -79,12 +81,12 @@ static void append_named(struct rendering *r, const char *name, size_t length) {
         if (!is_name(row->name, name, length))
             continue;
         if (row->secret)
-            report(r, "a secret must not be in a file", name, length);
+            report(r, name - 2, length + 3, "a secret must not be in a file");
         else
             settings_value_append(&r->out, row, (const char *)r->settings + row->offset);
         return;
     }
-    report(r, "no such setting", name, length);
+    report(r, name - 2, length + 3, "no such setting");
 }
 
 /* Renders one line, with its newline if it has one. */
@@ -101,8 +103,8 @@ static void render_line(struct rendering *r, const char *line, size_t length) {
         const char *name = open + 2;
         const char *close = memchr(name, '}', (size_t)(end - name));
         if (!close) {
-            size_t shown = (size_t)(end - name);
-            report(r, "not closed on its line", name, end[-1] == '\n' ? shown - 1 : shown);
+            size_t shown = (size_t)(end - open);
+            report(r, open, end[-1] == '\n' ? shown - 1 : shown, "not closed on its line");
             return;
         }
         append_named(r, name, (size_t)(close - name));

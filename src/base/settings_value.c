@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,9 +107,8 @@ static enum settings_result parse_host(const struct settings_row *row, const cha
         return keep_text(text, length, member);
     }
     if (parse_address(AF_INET6, text, length, address)) {
-        char bracketed[ADDRESS_MAX + 2] = "[";
-        memcpy(bracketed + 1, text, length);
-        bracketed[length + 1] = ']';
+        char bracketed[ADDRESS_MAX + 2];
+        (void)snprintf(bracketed, sizeof(bracketed), "[%s]", text);
         return keep_text(bracketed, length + 2, member);
     }
     return is_host_name(text) ? keep_text(text, length, member) : SETTINGS_WRONG;

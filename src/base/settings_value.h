@@ -26,12 +26,12 @@ enum settings_kind {
 
 struct settings_row {
     const char *name;
-    enum settings_kind kind;
     const char *initial; /* the default, as text */
-    int64_t least, greatest;
-    bool secret;
     const char *help;
+    int64_t least, greatest;
     size_t offset; /* of the member in struct settings */
+    enum settings_kind kind;
+    bool secret;
 };
 
 /* The table. */

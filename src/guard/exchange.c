@@ -34,12 +34,12 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
-static void send_with_headers(struct exchange *x, int status, const char *type,
+static void send_with_headers(struct exchange *x, const char *status, const char *type,
                               const char *more_headers) {
     struct buffer *b = &x->context->answer;
     char headers[HEADERS_MAX];
     const int length = snprintf(headers, sizeof headers,
-                                "Status: %d\r\n"
+                                "Status: %s\r\n"
                                 "Content-Type: %s\r\n"
                                 "Content-Length: %zu\r\n"
                                 "%s"
@@ -56,6 +56,7 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
     const int status = problem_status(problem);
     const bool fail_open = x->context->fail_open;
     char headers[HEADERS_MAX / 2];
+    char status_line[64];
     problem_append(exchange_body(x), problem, detail, violations, x->request.request_id,
                    fail_open);
     snprintf(headers, sizeof headers, "%s%s%s", more_headers,
@@ -63,7 +64,8 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
              status < 500 ? ""
              : fail_open  ? "X-Guard-Fail-Open: true\r\n"
                           : "X-Guard-Fail-Open: false\r\n");
-    send_with_headers(x, status, "application/problem+json", headers);
+    snprintf(status_line, sizeof status_line, "%d %s", status, problem_title(problem));
+    send_with_headers(x, status_line, "application/problem+json", headers);
 }
 
 void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
@@ -73,7 +75,7 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
     send_problem(x, problem, detail, violations, "");
 }
 
-void exchange_answer(struct exchange *x, int status) {
+void exchange_answer(struct exchange *x, const char *status) {
     if (x->context->answer.failed) {
         buffer_free(&x->context->answer);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);

@@ -46,8 +46,9 @@ void exchange_end(struct exchange *x);
 /* The buffer for the body of the answer; exchange_answer() adds the headers. */
 struct buffer *exchange_body(struct exchange *x);
 
-/* Sends the body that was put into exchange_body() as application/json. */
-void exchange_answer(struct exchange *x, int status);
+/* Sends the body that was put into exchange_body() as application/json. The status is the status
+ * line's: code and reason phrase. */
+void exchange_answer(struct exchange *x, const char *status);
 
 void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
                              const struct violations *violations);

@@ -5,7 +5,7 @@ void health_routes_liveness(struct exchange *x) {
     buffer_append_text(exchange_body(x), x->context->shadow_mode
                                              ? "{\"status\":\"ok\",\"shadowMode\":true}"
                                              : "{\"status\":\"ok\",\"shadowMode\":false}");
-    exchange_answer(x, 200);
+    exchange_answer(x, "200 OK");
 }
 
 static void answer_readiness(struct command *command, const struct outcome *outcome) {
@@ -15,7 +15,7 @@ static void answer_readiness(struct command *command, const struct outcome *outc
         return;
     }
     buffer_append_text(exchange_body(x), "{\"status\":\"ready\"}");
-    exchange_answer(x, 200);
+    exchange_answer(x, "200 OK");
 }
 
 void health_routes_readiness(struct exchange *x) {

@@ -65,7 +65,7 @@ static struct text_span query_tenant_id(struct exchange *x, struct violations *v
     return tenant_id(x, query_value(x, "tenantId", v), v);
 }
 
-static void answer_lock(struct exchange *x, int status, const char *opening,
+static void answer_lock(struct exchange *x, const char *status, const char *opening,
                         const struct outcome *outcome, enum lock_json_metadata metadata) {
     struct lock lock;
     struct buffer *body = exchange_body(x);
@@ -86,10 +86,10 @@ static void lock_answered(struct command *command, const struct outcome *outcome
     struct exchange *x = exchange_of(command);
     switch (outcome->kind) {
     case OUTCOME_LOCKED:
-        answer_lock(x, 200, "{\"status\":\"LOCKED\",\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
+        answer_lock(x, "200 OK", "{\"status\":\"LOCKED\",\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
         break;
     case OUTCOME_CONFLICT:
-        answer_lock(x, 409, "{\"status\":\"CONFLICT\",\"conflict\":", outcome,
+        answer_lock(x, "409 Conflict", "{\"status\":\"CONFLICT\",\"conflict\":", outcome,
                     LOCK_JSON_WITHOUT_METADATA);
         break;
     case OUTCOME_STAY_OVER:
@@ -141,7 +141,7 @@ static void release_answered(struct command *command, const struct outcome *outc
         append_id_string(body, "{\"status\":\"released\",\"lockId\":\"",
                          &command->as.release.lock_id);
         buffer_append_char(body, '}');
-        exchange_answer(x, 200);
+        exchange_answer(x, "200 OK");
         break;
     case OUTCOME_NOT_FOUND:
         exchange_answer_problem(x, PROBLEM_NOT_FOUND, "the tenant has no such lock", NULL);
@@ -185,7 +185,7 @@ static void bulk_release_answered(struct command *command, const struct outcome 
     buffer_append_text(body, "{\"status\":\"released\",\"released\":");
     buffer_append_int(body, outcome->count);
     buffer_append_char(body, '}');
-    exchange_answer(x, 200);
+    exchange_answer(x, "200 OK");
 }
 
 void lock_routes_bulk_release(struct exchange *x) {
@@ -208,7 +208,7 @@ void lock_routes_bulk_release(struct exchange *x) {
 static void get_answered(struct command *command, const struct outcome *outcome) {
     struct exchange *x = exchange_of(command);
     if (outcome->kind == OUTCOME_FOUND)
-        answer_lock(x, 200, "{\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
+        answer_lock(x, "200 OK", "{\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
     else if (outcome->kind == OUTCOME_NOT_FOUND)
         exchange_answer_problem(x, PROBLEM_NOT_FOUND, "the tenant has no such lock", NULL);
     else
@@ -253,7 +253,7 @@ static void list_answered(struct command *command, const struct outcome *outcome
     else
         buffer_append_text(body, "],\"nextCursor\":null");
     buffer_append_char(body, '}');
-    exchange_answer(x, 200);
+    exchange_answer(x, "200 OK");
 }
 
 void lock_routes_list(struct exchange *x) {

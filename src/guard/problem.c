@@ -26,6 +26,10 @@ int problem_status(enum problem problem) {
     return PROBLEMS[problem].status;
 }
 
+const char *problem_title(enum problem problem) {
+    return PROBLEMS[problem].title;
+}
+
 bool problem_passes(enum problem problem) {
     return PROBLEMS[problem].passes;
 }

@@ -25,6 +25,9 @@ enum problem {
 
 int problem_status(enum problem problem);
 
+/* The reason phrase of the status. */
+const char *problem_title(enum problem problem);
+
 /* Whether a repetition may succeed soon: the answer says so with Retry-After. */
 bool problem_passes(enum problem problem);
 

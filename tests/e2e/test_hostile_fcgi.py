@@ -17,7 +17,8 @@ from shape import check_json, check_locked, check_problem, new_id
 
 MIB = 1024 * 1024
 
-# A stalled peer may hold up those behind it for this long, and no longer.
+# Each stalled peer may hold up those behind it for a second. Two of them can meet in one process.
+STALLED_PEERS = 2
 STALL_SECONDS_MAX = 3.0
 
 
@@ -301,15 +302,15 @@ def test_a_request_that_is_aborted(system, peer, tenant):
 
 @pytest.mark.parametrize("size", [0, 4, 8, 16, 20, 200, -9, -4])
 def test_a_stalled_peer_costs_little(system, steady, tenant, size):
-    """A peer for each guard process, all standing still in the middle of a request."""
+    """Peers that stand still in the middle of a request."""
     data = request_data(tenant)
-    peers = [Peer(system.socket_path) for _ in range(4)]
+    peers = [Peer(system.socket_path) for _ in range(STALLED_PEERS)]
     for peer in peers:
         peer.send(data[:size])
     started = time.monotonic()
     check_serving(system, STALL_SECONDS_MAX)
-    # All that was behind the stalled peers is through: from here on nobody waits for them.
-    assert time.monotonic() - started < 4 * STALL_SECONDS_MAX
+    assert time.monotonic() - started < STALL_SECONDS_MAX + 1
+    # The guard is done with them: from here on nobody waits.
     check_serving(system)
     for peer in peers:
         peer.close()
@@ -320,12 +321,12 @@ def test_a_peer_that_does_not_read_its_answer(system, steady, tenant):
     for _ in range(100):
         tenant.locked(roomId=new_id(), metadata={"a": "x" * 16000})
     params = pairs(params_of("GET", f"/v1/locks?limit=200&tenantId={tenant.id}"))
-    peers = [Peer(system.socket_path) for _ in range(4)]
+    peers = [Peer(system.socket_path) for _ in range(STALLED_PEERS)]
     for peer in peers:
         peer.send(begin() + stream(fcgi.PARAMS, params) + stream(fcgi.STDIN, b""))
     started = time.monotonic()
     check_serving(system, STALL_SECONDS_MAX)
-    assert time.monotonic() - started < 4 * STALL_SECONDS_MAX
+    assert time.monotonic() - started < STALL_SECONDS_MAX + 1
     check_serving(system)
     for peer in peers:
         peer.close()

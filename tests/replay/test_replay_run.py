@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 from fake_guard import FakeGuard, Mischief
 
+from replay_lib.database import check_database
+from replay_lib.errors import ReplayError
+from replay_lib.hotel import build_hotel
+from replay_lib.model import Held, Prediction
+from replay_lib.stay import Stay
+
 GOOD = "replay: OK, model and service agree"
 BAD = "replay: FAILED, model and service differ"
 
@@ -224,3 +230,73 @@ def _is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def _elsewhere(answer, part: str, changes: dict[str, str]):
+    """The service's answers, with another lock in them; no id stands for the caller's own."""
+    def changed(*request):
+        status, body = answer(*request)
+        if part in body:
+            body[part].update(changes or {"id": request[2]["idempotencyKey"]})
+        return status, body
+
+    return changed
+
+
+@pytest.mark.parametrize("part, changes, status", [
+    ("lock", {"room_id": "another room"}, 200),
+    ("lock", {"id": "another lock"}, 200),
+    ("conflict", {"room_id": "another room"}, 409),
+    ("conflict", {}, 409),
+])
+def test_an_answer_about_another_lock_or_room_ends_it(replay, fake_guard: FakeGuard, part: str,
+                                                      changes: dict[str, str], status: int):
+    answer = _elsewhere(fake_guard.answer, part, changes)
+    fake_guard.answer = answer  # type: ignore[method-assign]
+    run = replay("--generate", "200")
+    assert run.code == 1
+    assert "asked for room" in run.err and f"unexpected answer {status}" in run.err
+
+
+@pytest.fixture
+def fake_psql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A psql that keeps its input and prints what it is told to."""
+    def install(output: str, code: int = 0) -> Path:
+        program = tmp_path / "psql"
+        program.write_text(f"#!/bin/sh\necho \"$@\" >{tmp_path}/arguments\ncat >{tmp_path}/query\n"
+                           f"cat {tmp_path}/output\nexit {code}\n")
+        program.chmod(0o755)
+        (tmp_path / "output").write_text(output)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        return tmp_path
+
+    return install
+
+
+def test_the_rows_of_the_database_are_counted(replay, fake_psql, tmp_path: Path):
+    path = tmp_path / "report.json"
+    arguments = ["--generate", "60", "--tenant-seed", "rows", "--check-database", "dbname=x"]
+    fake_psql("")
+    run = replay(*arguments, "--json", str(path))
+    document = json.loads(path.read_text())
+    held = {hotel: sum(one["stays"] for one in document["occupancy"] if one["hotel"] == hotel)
+            for hotel in document["tenants"]}
+    assert run.code == 1
+    for hotel, number in held.items():
+        assert f"{hotel}: 0 active rows, the model says {number}" in document["differences"]
+    assert "-d dbname=x" in (tmp_path / "arguments").read_text()
+    query = (tmp_path / "query").read_text()
+    assert all(tenant in query for tenant in document["tenants"].values())
+
+
+def test_overlapping_rows_are_told_and_good_ones_are_not(fake_psql):
+    hotel = build_hotel("city", "rows")
+    one = Held("room", "type", Stay(1, 2))
+    predictions = {"city": Prediction(held={"a": one, "b": one, "c": one})}
+    fake_psql(f"{hotel.tenant_id}\t3\t0\n")
+    assert check_database("", [hotel], predictions) == []
+    fake_psql(f"{hotel.tenant_id}\t3\t2\n")
+    assert check_database("", [hotel], predictions) == ["city: 2 pairs of rows overlap"]
+    fake_psql("", code=2)
+    with pytest.raises(ReplayError, match="--check-database"):
+        check_database("", [hotel], predictions)

@@ -81,17 +81,20 @@ def service_role():
             cursor.execute(f"DROP ROLE IF EXISTS {name}")
 
 
-def start_migrate(database_name, *arguments, env=None, **popen):
+def start_migrate(database_name, *arguments, env=None, program=MIGRATE):
     """sql/migrate on its way, with pipes for its output."""
-    return subprocess.Popen([MIGRATE, *arguments], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE,
-                            env={**libpq_environment(database_name), **(env or {})}, **popen)
+    return subprocess.Popen([program, *arguments], text=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env={**libpq_environment(database_name), **(env or {})})
 
 
-def migrate(database_name, *arguments, env=None, quiet=True):
+def migrate(database_name, *arguments, **how):
     """sql/migrate to its end."""
-    process = start_migrate(database_name, *arguments, env=env)
+    process = start_migrate(database_name, *arguments, **how)
     out, err = process.communicate(timeout=120)
-    if process.returncode and not quiet:
-        print(out, err)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_plain(env):
+    """sql/migrate with exactly this environment."""
+    return subprocess.run([MIGRATE], env=env, capture_output=True, check=False, timeout=60)

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "unit.h"
 
-int64_t __real_wall_now_us(void);                               /* NOLINT */
-int64_t __wrap_wall_now_us(void);                               /* NOLINT */
+int64_t __real_wall_now_us(void);                                  /* NOLINT */
+int64_t __wrap_wall_now_us(void);                                  /* NOLINT */
 ssize_t __real_getrandom(void *data, size_t size, unsigned flags); /* NOLINT */
 ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags); /* NOLINT */
 
@@ -201,7 +201,7 @@ START_TEST(v7_grows) {
 END_TEST
 
 START_TEST(v7_grows_while_the_clock_stands_still) {
-    fake_now_us = INT64_C(1801353600000999);
+    fake_now_us = INT64_C(4102444800000999);
     struct id last = new_v7();
     for (int i = 0; i < 20000; i++) { /* more than a millisecond has room for */
         struct id id = new_v7();
@@ -210,12 +210,12 @@ START_TEST(v7_grows_while_the_clock_stands_still) {
         ck_assert_int_eq(id.bytes[8] >> 6, 2);
         last = id;
     }
-    ck_assert_int_le(v7_ms(&last), 1801353600000 + 6);
+    ck_assert_int_le(v7_ms(&last), 4102444800000 + 6);
 }
 END_TEST
 
 START_TEST(v7_grows_when_the_clock_is_set_back) {
-    fake_now_us = INT64_C(1801353600000000);
+    fake_now_us = INT64_C(4102444800000000);
     struct id last = new_v7();
     fake_now_us -= INT64_C(3600000000);
     for (int i = 0; i < 1000; i++) {
@@ -223,9 +223,9 @@ START_TEST(v7_grows_when_the_clock_is_set_back) {
         ck_assert_int_gt(id_compare(&id, &last), 0);
         last = id;
     }
-    fake_now_us = INT64_C(1801353700000000); /* and follows again when time has caught up */
+    fake_now_us = INT64_C(4102444900000000); /* and follows again when time has caught up */
     last = new_v7();
-    ck_assert_int_eq(v7_ms(&last), 1801353700000);
+    ck_assert_int_eq(v7_ms(&last), 4102444900000);
     fake_now_us = -1;
     struct id id = new_v7();
     ck_assert_int_gt(id_compare(&id, &last), 0);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -122,8 +123,9 @@ END_TEST
 
 /* Long messages of characters of every size, moved byte by byte over the place of the cut. */
 START_TEST(long_lines_are_cut) {
-    static const char *const units[] = {"x", "\"", "\n", "\x01", "\xFF", "\xC3\xA9",
-                                        "\xE2\x82\xAC", "\xF0\x9F\x94\x91", "\xC2\x85"};
+    static const char *const units[] = {"x",       "\"",       "\n",           "\x01",
+                                        "\xFF",    "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x94\x91",
+                                        "\xC2\x85"};
     static char text[3 * LOG_LINE_MAX];
     for (int format = LOG_FORMAT_JSON; format <= LOG_FORMAT_TEXT; format++) {
         log_init("test", LOG_LEVEL_DEBUG, (enum log_format)format);

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "unit.h"
@@ -29,8 +30,7 @@ static size_t encode(unsigned code_point, char out[4]) {
 }
 
 static bool may_be_encoded(unsigned code_point) {
-    return code_point > 0 && code_point <= 0x10FFFF &&
-           (code_point < 0xD800 || code_point > 0xDFFF);
+    return code_point > 0 && code_point <= 0x10FFFF && (code_point < 0xD800 || code_point > 0xDFFF);
 }
 
 START_TEST(utf8_every_code_point) {
@@ -189,9 +189,24 @@ START_TEST(parse_int) {
 END_TEST
 
 static const char *const bad_ints[] = {
-    "",   "-",    "+1",   " 1",  "1 ",  "1.0", "1e3",
-    "0x", "0x10", "--1",  "1-",  "a",   ":",   "/",
-    "9223372036854775808", "-9223372036854775809", "99999999999999999999", "10000000000000000000000",
+    "",
+    "-",
+    "+1",
+    " 1",
+    "1 ",
+    "1.0",
+    "1e3",
+    "0x",
+    "0x10",
+    "--1",
+    "1-",
+    "a",
+    ":",
+    "/",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "99999999999999999999",
+    "10000000000000000000000",
 };
 
 START_TEST(parse_int_refuses) {

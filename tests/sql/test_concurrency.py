@@ -1,0 +1,403 @@
+"""The functions under many sessions at once, and pairs of sessions that meet on purpose."""
+
+import random
+import threading
+import uuid
+
+import psycopg2
+import pytest
+
+from sessions import (TENANTS, Request, Session, check_answer, day, in_threads, overlaps, start_grant_log,
+                      token_regressions)
+from waiting import wait_until
+
+SESSIONS = 8
+
+
+@pytest.fixture
+def open_session(migrated, role):
+    """Opens sessions of the service; all are closed at the end."""
+    sessions = []
+    lock = threading.Lock()
+
+    def make(user=role):
+        session = Session(migrated, user)
+        with lock:
+            sessions.append(session)
+        return session
+    yield make
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture
+def owner(open_session):
+    session = open_session(None)
+    start_grant_log(session)
+    return session
+
+
+class Tally:
+    """What all threads of a test have seen."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.grants = []
+        self.counts = {"LOCKED": 0, "CONFLICT": 0, "deadlocks": 0, "calls": 0}
+
+    def add(self, answers):
+        with self._lock:
+            self.counts["calls"] += 1
+            for answer in answers:
+                self.counts[answer.outcome] += 1
+                if answer.outcome == "LOCKED":
+                    self.grants.append((answer.tenant_id, answer.id, answer.fencing_token))
+
+    def add_deadlock(self):
+        with self._lock:
+            self.counts["deadlocks"] += 1
+
+
+def random_batch(dice, *, ids, rooms, size):
+    """Locks for few places: new ids, ids used before (renewals and moves), rooms and types."""
+    batch = {}
+    for _ in range(dice.randint(1, size)):
+        known = dice.random() < 0.5
+        id_ = uuid.UUID(int=dice.randint(1, ids)) if known else uuid.UUID(int=dice.getrandbits(120))
+        tenant, start = dice.randrange(2), dice.randrange(8)
+        request = Request(id_, start, start + dice.randint(1, 3), tenant=tenant,
+                          room=None if dice.random() < 0.2 else dice.randint(1, rooms),
+                          type_=dice.randint(1, 3))
+        batch[request.tenant, request.id] = request
+    return list(batch.values())
+
+
+def run_batches(open_session, tally, rounds, others=(), **batches):
+    """SESSIONS sessions that lock, beside others (functions called with a session and dice)."""
+    left = [SESSIONS]
+    done = threading.Event()
+    lock = threading.Lock()
+
+    def locker(number):
+        session, dice = open_session(), random.Random(number)
+        try:
+            for _ in range(rounds):
+                batch = random_batch(dice, **batches)
+                try:
+                    answers = session.lock(*batch)
+                except psycopg2.errors.DeadlockDetected:
+                    tally.add_deadlock()
+                    continue
+                for request, answer in zip(batch, answers):
+                    check_answer(request, answer)
+                tally.add(answers)
+        finally:
+            with lock:
+                left[0] -= 1
+                if left[0] == 0:
+                    done.set()
+
+    def work(number):
+        if number < SESSIONS:
+            locker(number)
+            return
+        session, dice = open_session(), random.Random(number)
+        while not done.is_set():
+            try:
+                others[number - SESSIONS](session, dice)
+            except psycopg2.errors.DeadlockDetected:
+                tally.add_deadlock()
+
+    in_threads(SESSIONS + len(others), work)
+
+
+def check_database(owner, tally):
+    assert overlaps(owner) == 0
+    assert token_regressions(owner) == []
+    logged = set(owner.execute("SELECT tenant_id, id, token FROM grant_log"))
+    assert set(tally.grants) <= logged, "a lock was acknowledged that is not there"
+    assert tally.counts["LOCKED"] > 100 and tally.counts["CONFLICT"] > 100, "nothing was at stake"
+
+
+def test_locks_only(open_session, owner, record_property):
+    """Batches of locks, renewals and moves never overlap, lose a lock or wait for each other in a circle."""
+    tally = Tally()
+
+    def observe(session, _dice):
+        assert overlaps(session) == 0
+    run_batches(open_session, tally, 150, [observe], ids=60, rooms=6, size=12)
+    record_property("counts", tally.counts)
+    print(tally.counts)
+    check_database(owner, tally)
+    # Nothing was released: what each lock was told last is what it is.
+    last = {}
+    for tenant, id_, token in tally.grants:
+        last[tenant, id_] = max(token, last.get((tenant, id_), 0))
+    rows = owner.execute("SELECT tenant_id, id, fencing_token FROM inventory_locks_shadow WHERE status = 'ACTIVE'")
+    assert {(row[0], row[1]): row[2] for row in rows} == last
+    assert tally.counts["deadlocks"] == 0
+
+
+def test_everything_at_once(open_session, owner, record_property):
+    """The same with releases, bulk releases, locks that run out, sweeps and purges between."""
+    tally = Tally()
+
+    def some_locks(session, dice, count):
+        rows = session.execute("SELECT tenant_id, id FROM inventory_locks_shadow WHERE status = 'ACTIVE'")
+        return dice.sample(rows, min(len(rows), count))
+
+    def release(session, dice):
+        pairs = [(row.tenant_id, row.id) for row in some_locks(session, dice, 10)]
+        if pairs:
+            answers = session.release(*pairs)
+            assert [answer.outcome for answer in answers] == ["RELEASED"] * len(pairs)
+
+    def bulk_release(session, dice):
+        tenant = dice.choice(TENANTS)
+        ids = [row.id for row in some_locks(session, dice, 20) if row.tenant_id == tenant]
+        (count,), = session.execute("SELECT guard.bulk_release(%s, %s::uuid[], 'BULK', NULL, %s)",
+                                    (tenant, ids, uuid.UUID(int=dice.getrandbits(120))))
+        assert 0 <= count <= len(ids)
+
+    def let_run_out(session, dice):
+        for row in some_locks(session, dice, 5):
+            session.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp()"
+                            " WHERE tenant_id = %s AND id = %s", row)
+
+    def sweep(session, _dice):
+        assert session.execute("SELECT swept FROM guard.sweep_expired(50)")[0][0] <= 50
+        assert session.execute("SELECT guard.purge_finished(1, 50)") == [(0,)]
+
+    def observe(session, _dice):
+        assert overlaps(session) == 0
+
+    run_batches(open_session, tally, 120, [release, release, bulk_release, let_run_out, sweep, sweep, observe],
+                ids=60, rooms=6, size=12)
+    record_property("counts", tally.counts)
+    print(tally.counts)
+    check_database(owner, tally)
+    assert owner.execute("SELECT count(*) FROM inventory_locks_shadow WHERE status <> 'ACTIVE'")[0][0] > 100
+    assert tally.counts["deadlocks"] == 0
+
+
+def test_one_place_one_winner(open_session, owner):
+    """Every round, all sessions want the same room; then the same type."""
+    rounds, winners = 60, []
+    barrier = threading.Barrier(SESSIONS)
+
+    def work(number):
+        session = open_session()
+        for turn in range(rounds):
+            room = turn if turn % 2 else None
+            request = Request(uuid.uuid4(), 0, 1, room=room, type_=turn + 1)
+            barrier.wait(30)
+            answer, = session.lock(request)
+            check_answer(request, answer)
+            winners.append((turn, answer.outcome, answer.id))
+
+    in_threads(SESSIONS, work)
+    for turn in range(rounds):
+        answers = [(outcome, id_) for number, outcome, id_ in winners if number == turn]
+        assert len(answers) == SESSIONS and len({id_ for _, id_ in answers}) == 1
+        assert sorted(outcome for outcome, _ in answers) == ["CONFLICT"] * (SESSIONS - 1) + ["LOCKED"]
+    assert owner.execute("SELECT count(*) FROM inventory_locks_shadow") == [(rounds,)]
+    assert token_regressions(owner) == []
+
+
+def test_one_id_at_many_places(open_session, owner):
+    """The same ids sent crosswise, with places that differ: no circle of waits, one row each."""
+    deadlocks = []
+
+    def work(number):
+        session, dice = open_session(), random.Random(number)
+        for turn in range(60):
+            requests = [Request(turn * 10 + i, 0, 1, room=dice.getrandbits(60)) for i in range(8)]
+            dice.shuffle(requests)
+            try:
+                answers = session.lock(*requests)
+            except psycopg2.errors.DeadlockDetected:
+                deadlocks.append(turn)
+                continue
+            assert [a.outcome for a in answers] == ["LOCKED"] * 8
+
+    in_threads(SESSIONS, work)
+    assert owner.execute("SELECT count(*) FROM inventory_locks_shadow") == [(480,)]
+    assert token_regressions(owner) == []
+    assert deadlocks == []
+
+
+# Two sessions that meet on purpose. One stays in its transaction while the other works.
+
+class Background:
+    """A call in a thread of its own that is expected to wait for somebody."""
+
+    def __init__(self, watcher, session, call):
+        self._result = None
+        self._session = session
+        self._watcher = watcher
+        self._thread = threading.Thread(target=self._run, args=(call,))
+        self._thread.start()
+
+    def _run(self, call):
+        try:
+            self._result = call()
+        except BaseException as failure:  # pylint: disable=broad-except
+            self._result = failure
+
+    def wait_blocked(self):
+        wait_until(lambda: self._watcher.is_blocked(self._session.pid), "the call waits")
+
+    def result(self):
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+
+def test_a_lock_waits_for_a_release_and_wins(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 2, room=1))
+    one.begin()
+    one.release((TENANTS[0], uuid.UUID(int=1)))
+    call = Background(owner, two, lambda: two.lock(Request(2, 1, 3, room=1)))
+    call.wait_blocked()
+    one.end()
+    answer, = call.result()
+    assert answer.outcome == "LOCKED"
+
+
+def test_a_lock_waits_for_a_release_that_is_undone(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 2, room=1))
+    one.begin()
+    one.release((TENANTS[0], uuid.UUID(int=1)))
+    call = Background(owner, two, lambda: two.lock(Request(2, 1, 3, room=1)))
+    call.wait_blocked()
+    one.end("ROLLBACK")
+    answer, = call.result()
+    assert (answer.outcome, answer.id, answer.status) == ("CONFLICT", uuid.UUID(int=1), "ACTIVE")
+
+
+def test_grants_of_a_resource_take_turns(open_session, owner):
+    """Also for stays that don't overlap: the later grant has the later time and token."""
+    one, two = open_session(), open_session()
+    one.begin()
+    first, = one.lock(Request(1, 0, 1, room=1))
+    call = Background(owner, two, lambda: two.lock(Request(2, 5, 6, room=1, ttl=60)))
+    call.wait_blocked()
+    (resumed,), = one.execute("SELECT clock_timestamp()")
+    one.end()
+    second, = call.result()
+    assert second.fencing_token > first.fencing_token
+    assert second.created_at > resumed, "the wait counted against the ttl"
+    assert (second.expires_at - second.created_at).total_seconds() == 60
+
+
+def test_other_resources_do_not_wait(open_session):
+    one, two = open_session(), open_session()
+    two.execute("SET statement_timeout = '5s'")
+    one.begin()
+    one.lock(Request(1, 0, 1, room=1), Request(2, 0, 1, type_=1))
+    answers = two.lock(Request(1, 0, 1, room=1, tenant=1), Request(3, 0, 1, room=2), Request(4, 0, 1, type_=2))
+    assert [a.outcome for a in answers] == ["LOCKED"] * 3
+
+
+def test_the_same_new_id_at_two_places(open_session, owner):
+    """The later one moves what the earlier one made."""
+    one, two = open_session(), open_session()
+    one.begin()
+    one.lock(Request(1, 0, 1, room=1))
+    call = Background(owner, two, lambda: two.lock(Request(1, 0, 1, room=2)))
+    call.wait_blocked()
+    one.end()
+    answer, = call.result()
+    assert (answer.outcome, answer.room_id) == ("LOCKED", uuid.UUID(int=2))
+    assert owner.execute("SELECT room_id, fencing_token FROM inventory_locks_shadow") == [
+        (uuid.UUID(int=2), answer.fencing_token)]
+
+
+def test_a_release_waits_for_a_renewal(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 1, room=1))
+    one.begin()
+    one.lock(Request(1, 0, 1, room=1, ttl=60))
+    call = Background(owner, two, lambda: two.release((TENANTS[0], uuid.UUID(int=1))))
+    call.wait_blocked()
+    (resumed,), = one.execute("SELECT clock_timestamp()")
+    one.end()
+    assert [a.outcome for a in call.result()] == ["RELEASED"]
+    (status, released_at, ttl), = owner.execute("SELECT status, released_at, ttl_seconds FROM inventory_locks_shadow")
+    assert (status, ttl) == ("RELEASED", 60) and released_at > resumed
+
+
+def test_two_releases_of_one_lock(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 1, room=1))
+    one.begin()
+    one.release((TENANTS[0], uuid.UUID(int=1)))
+    (first,), = one.execute("SELECT released_at FROM inventory_locks_shadow")
+    call = Background(owner, two, lambda: two.release((TENANTS[0], uuid.UUID(int=1))))
+    call.wait_blocked()
+    one.end()
+    assert [a.outcome for a in call.result()] == ["RELEASED"]
+    assert owner.execute("SELECT released_at FROM inventory_locks_shadow") == [(first,)]
+
+
+def test_the_sweep_passes_over_rows_in_hand(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(*(Request(i, 0, 1, room=i) for i in range(1, 6)))
+    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    one.begin()
+    one.execute("SELECT FROM inventory_locks_shadow WHERE id = %s FOR UPDATE", (uuid.UUID(int=3),))
+    two.execute("SET statement_timeout = '5s'")
+    assert two.execute("SELECT swept FROM guard.sweep_expired(100)") == [(4,)]
+    one.end()
+    assert two.execute("SELECT swept FROM guard.sweep_expired(100)") == [(1,)]
+
+
+def test_the_purge_passes_over_rows_in_hand(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(*(Request(i, 0, 1, room=i) for i in range(1, 6)))
+    one.release(*((TENANTS[0], uuid.UUID(int=i)) for i in range(1, 6)))
+    owner.execute("UPDATE inventory_locks_shadow SET updated_at = now() - interval '9 days'")
+    one.begin()
+    one.execute("SELECT FROM inventory_locks_shadow WHERE id = %s FOR UPDATE", (uuid.UUID(int=3),))
+    two.execute("SET statement_timeout = '5s'")
+    assert two.execute("SELECT guard.purge_finished(5, 100)") == [(4,)]
+    one.end()
+    assert two.execute("SELECT guard.purge_finished(5, 100)") == [(1,)]
+
+
+def test_sweepers_share_the_work(open_session, owner):
+    sessions = [open_session() for _ in range(4)]
+    sessions[0].lock(*(Request(i, 0, 1, room=i) for i in range(1, 1001)))
+    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    swept = []
+
+    def work(number):
+        while True:
+            (count,), = sessions[number].execute("SELECT swept FROM guard.sweep_expired(7)")
+            if count == 0:
+                return
+            swept.append(count)
+
+    in_threads(4, work)
+    assert sum(swept) == 1000
+    assert owner.execute("SELECT DISTINCT status FROM inventory_locks_shadow") == [("EXPIRED",)]
+
+
+def test_an_expired_lock_under_the_sweeper_is_reclaimed(open_session, owner):
+    """Somebody wants the place of a lock that a sweep, not committed yet, has marked."""
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 1, room=1))
+    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    one.begin()
+    one.execute("SELECT guard.sweep_expired(10)")
+    call = Background(owner, two, lambda: two.lock(Request(2, 0, 1, room=1)))
+    call.wait_blocked()
+    one.end()
+    answer, = call.result()
+    assert answer.outcome == "LOCKED"
+    assert owner.execute("SELECT status, stay_start FROM inventory_locks_shadow ORDER BY id") == [
+        ("EXPIRED", day(0)), ("ACTIVE", day(0))]

@@ -1,0 +1,516 @@
+#include "base/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/settings_value.h"
+#include "unit.h"
+
+static struct settings settings;
+static char *report; /* what settings_load() or settings_render() said */
+
+static void setup(void) {
+    memset(&settings, 0, sizeof(settings));
+    report = NULL;
+}
+
+static void teardown(void) {
+    settings_free(&settings);
+    free(report);
+}
+
+/* Loads variables, ended by NULL. The number of errors; what was said is in `report`. */
+static int load(const char *const *variables) {
+    size_t size = 0;
+    free(report);
+    settings_free(&settings);
+    FILE *errors = open_memstream(&report, &size);
+    ck_assert_ptr_nonnull(errors);
+    int wrong = settings_load(&settings, (char *const *)(void *)variables, errors);
+    ck_assert_int_eq(fclose(errors), 0);
+    return wrong;
+}
+
+static int load_one(const char *variable) {
+    return load((const char *[]){variable, NULL});
+}
+
+static int count_lines(const char *text) {
+    int lines = 0;
+    for (; *text; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+/* What settings_print() prints; the caller frees it. */
+static char *printed(void) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(out);
+    settings_print(&settings, out);
+    ck_assert_int_eq(fclose(out), 0);
+    return text;
+}
+
+static const char defaults[] = "HOST=0.0.0.0\n"
+                               "PORT=3800\n"
+                               "SHADOW_MODE=true\n"
+                               "AVAILABILITY_GUARD_FAIL_OPEN=true\n"
+                               "LOCK_DEFAULT_TTL_SECONDS=7200\n"
+                               "LOCK_MAX_TTL_SECONDS=86400\n"
+                               "LOCK_MAX_STAY_DAYS=3660\n"
+                               "LOCK_RETENTION_DAYS=400\n"
+                               "DB_HOST=127.0.0.1\n"
+                               "DB_PORT=5432\n"
+                               "DB_NAME=availability_guard\n"
+                               "DB_USER=availability_guard\n"
+                               "DB_PASSWORD=\n"
+                               "DB_SSL=false\n"
+                               "DATABASE_URL=\n"
+                               "DB_STATEMENT_TIMEOUT_MS=5000\n"
+                               "DB_CONNECT_TIMEOUT_MS=3000\n"
+                               "GUARD_WORKERS=2\n"
+                               "GUARD_BATCH_MAX=64\n"
+                               "GUARD_QUEUE_MAX=1024\n"
+                               "GUARD_QUEUE_TIMEOUT_MS=2000\n"
+                               "GUARD_SOCKET=/run/availability-guard/guard.sock\n"
+                               "GUARD_MAX_BODY_BYTES=1048576\n"
+                               "GUARD_OPERATIONS_NETWORKS=127.0.0.0/8,::1/128,10.0.0.0/8,"
+                               "172.16.0.0/12,192.168.0.0/16,fc00::/7\n"
+                               "SWEEP_INTERVAL_MS=1000\n"
+                               "SWEEP_BATCH=200\n"
+                               "LOG_LEVEL=info\n"
+                               "LOG_FORMAT=json\n";
+
+START_TEST(all_defaults) {
+    ck_assert_int_eq(load((const char *[]){NULL}), 0);
+    ck_assert_str_eq(report, "");
+    char *text = printed();
+    ck_assert_str_eq(text, defaults);
+    free(text);
+    ck_assert_int_eq(settings.port, 3800);
+    ck_assert(settings.shadow_mode);
+    ck_assert(!settings.db_ssl);
+    ck_assert_str_eq(settings.db_password, "");
+    ck_assert_int_eq(settings.log_level, LOG_LEVEL_INFO);
+    ck_assert_int_eq(settings.log_format, LOG_FORMAT_JSON);
+}
+END_TEST
+
+START_TEST(empty_means_default) {
+    ck_assert_int_eq(load((const char *[]){"HOST=", "PORT=", "SHADOW_MODE=", "LOG_LEVEL=",
+                                           "GUARD_SOCKET=", "GUARD_OPERATIONS_NETWORKS=", NULL}),
+                     0);
+    char *text = printed();
+    ck_assert_str_eq(text, defaults);
+    free(text);
+}
+END_TEST
+
+START_TEST(every_member_is_set) {
+    ck_assert_int_eq(load((const char *[]){"HOST=::1",
+                                           "PORT=1",
+                                           "SHADOW_MODE=no",
+                                           "AVAILABILITY_GUARD_FAIL_OPEN=0",
+                                           "LOCK_DEFAULT_TTL_SECONDS=2",
+                                           "LOCK_MAX_TTL_SECONDS=3",
+                                           "LOCK_MAX_STAY_DAYS=4",
+                                           "LOCK_RETENTION_DAYS=0",
+                                           "DB_HOST=/run/postgresql",
+                                           "DB_PORT=5",
+                                           "DB_NAME=n\xC3\xA4me",
+                                           "DB_USER=o'user",
+                                           "DB_PASSWORD= p=w ",
+                                           "DB_SSL=ON",
+                                           "DATABASE_URL=postgresql://u:p@a,b/db?x=y",
+                                           "DB_STATEMENT_TIMEOUT_MS=100",
+                                           "DB_CONNECT_TIMEOUT_MS=101",
+                                           "GUARD_WORKERS=6",
+                                           "GUARD_BATCH_MAX=7",
+                                           "GUARD_QUEUE_MAX=8",
+                                           "GUARD_QUEUE_TIMEOUT_MS=10",
+                                           "GUARD_SOCKET=/tmp/g.sock",
+                                           "GUARD_MAX_BODY_BYTES=1024",
+                                           "GUARD_OPERATIONS_NETWORKS= 10.1.0.0/16 , fd00::/8",
+                                           "SWEEP_INTERVAL_MS=11",
+                                           "SWEEP_BATCH=12",
+                                           "LOG_LEVEL=Debug",
+                                           "LOG_FORMAT=TEXT",
+                                           NULL}),
+                     0);
+    ck_assert_str_eq(report, "");
+    ck_assert_str_eq(settings.host, "[::1]");
+    ck_assert_int_eq(settings.port, 1);
+    ck_assert(!settings.shadow_mode);
+    ck_assert(!settings.availability_guard_fail_open);
+    ck_assert_int_eq(settings.lock_default_ttl_seconds, 2);
+    ck_assert_int_eq(settings.lock_max_ttl_seconds, 3);
+    ck_assert_int_eq(settings.lock_max_stay_days, 4);
+    ck_assert_int_eq(settings.lock_retention_days, 0);
+    ck_assert_str_eq(settings.db_host, "/run/postgresql");
+    ck_assert_int_eq(settings.db_port, 5);
+    ck_assert_str_eq(settings.db_name, "n\xC3\xA4me");
+    ck_assert_str_eq(settings.db_user, "o'user");
+    ck_assert_str_eq(settings.db_password, " p=w ");
+    ck_assert(settings.db_ssl);
+    ck_assert_str_eq(settings.database_url, "postgresql://u:p@a,b/db?x=y");
+    ck_assert_int_eq(settings.db_statement_timeout_ms, 100);
+    ck_assert_int_eq(settings.db_connect_timeout_ms, 101);
+    ck_assert_int_eq(settings.guard_workers, 6);
+    ck_assert_int_eq(settings.guard_batch_max, 7);
+    ck_assert_int_eq(settings.guard_queue_max, 8);
+    ck_assert_int_eq(settings.guard_queue_timeout_ms, 10);
+    ck_assert_str_eq(settings.guard_socket, "/tmp/g.sock");
+    ck_assert_int_eq(settings.guard_max_body_bytes, 1024);
+    ck_assert_str_eq(settings.guard_operations_networks, "10.1.0.0/16,fd00::/8");
+    ck_assert_int_eq(settings.sweep_interval_ms, 11);
+    ck_assert_int_eq(settings.sweep_batch, 12);
+    ck_assert_int_eq(settings.log_level, LOG_LEVEL_DEBUG);
+    ck_assert_int_eq(settings.log_format, LOG_FORMAT_TEXT);
+}
+END_TEST
+
+START_TEST(first_of_two_wins) {
+    ck_assert_int_eq(
+        load((const char *[]){"PORTS=1", "XPORT=2", "PORT", "PORT=81", "PORT=82", NULL}), 0);
+    ck_assert_int_eq(settings.port, 81);
+}
+END_TEST
+
+/* The bounds of every integer of the table: both are taken, what is beyond is not. */
+START_TEST(bounds_of_every_integer) {
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        const struct settings_row *row = &settings_rows[i];
+        char variable[128];
+        if (row->kind != SETTINGS_INTEGER)
+            continue;
+        for (int k = 0; k < 4; k++) {
+            const int64_t values[] = {row->least, row->greatest, row->least - 1, row->greatest + 1};
+            /* Beside it the widest other TTL, so that only this one is judged. */
+            const char *beside = strcmp(row->name, "LOCK_DEFAULT_TTL_SECONDS") == 0
+                                     ? "LOCK_MAX_TTL_SECONDS=31536000"
+                                     : "LOCK_DEFAULT_TTL_SECONDS=1";
+            (void)snprintf(variable, sizeof(variable), "%s=%lld", row->name, (long long)values[k]);
+            ck_assert_int_eq(load((const char *[]){variable, beside, NULL}), k < 2 ? 0 : 1);
+            ck_assert_int_eq(count_lines(report), k < 2 ? 0 : 1);
+            if (k >= 2)
+                ck_assert_int_eq(strncmp(report, row->name, strlen(row->name)), 0);
+        }
+    }
+}
+END_TEST
+
+static const struct {
+    const char *variable;
+    const char *report;
+} wrong[] = {
+    {"PORT=99999", "PORT: \"99999\" is not allowed; allowed is an integer from 1 to 65535\n"},
+    {"PORT=80a", "PORT: \"80a\" is not allowed; allowed is an integer from 1 to 65535\n"},
+    {"DB_SSL=maybe", "DB_SSL: \"maybe\" is not allowed; allowed is true or false\n"},
+    {"LOG_LEVEL=warning",
+     "LOG_LEVEL: \"warning\" is not allowed; allowed is debug, info, warn or error\n"},
+    {"LOG_FORMAT=xml", "LOG_FORMAT: \"xml\" is not allowed; allowed is json or text\n"},
+    {"HOST=a b", "HOST: \"a b\" is not allowed; allowed is a host name, an IPv4 address or an IPv6 "
+                 "address\n"},
+    {"GUARD_SOCKET=guard.sock",
+     "GUARD_SOCKET: \"guard.sock\" is not allowed; allowed is an absolute path of at most 100 "
+     "characters A-Z a-z 0-9 . _ / -\n"},
+    {"GUARD_OPERATIONS_NETWORKS=10.0.0.1/8",
+     "GUARD_OPERATIONS_NETWORKS: \"10.0.0.1/8\" is not allowed; allowed is networks such as "
+     "10.0.0.0/8 or fc00::/7, separated by commas, without bits behind the prefix\n"},
+    {"DB_NAME=a\nPORT=1\x7F\xC2\x85\xC3\xA9\xFF",
+     "DB_NAME: \"a\\x0APORT=1\\x7F\\xC2\\x85\xC3\xA9\\xFF\" is not allowed; allowed is 1 to 1024 "
+     "bytes of UTF-8 without control characters\n"},
+    {"DB_PASSWORD=hunter2\n",
+     "DB_PASSWORD: the value (secret, not shown) is not allowed; allowed is 0 to 1024 bytes of "
+     "UTF-8 without control characters\n"},
+    {"DATABASE_URL=hunter2\xFF",
+     "DATABASE_URL: the value (secret, not shown) is not allowed; allowed is 0 to 4096 bytes of "
+     "UTF-8 without control characters\n"},
+    {"LOCK_DEFAULT_TTL_SECONDS=86401",
+     "LOCK_DEFAULT_TTL_SECONDS: \"86401\" is not allowed; allowed is an integer that is not above "
+     "LOCK_MAX_TTL_SECONDS, which is 86400\n"},
+    {"LOCK_MAX_TTL_SECONDS=7199",
+     "LOCK_DEFAULT_TTL_SECONDS: \"7200\" is not allowed; allowed is an integer that is not above "
+     "LOCK_MAX_TTL_SECONDS, which is 7199\n"},
+};
+
+START_TEST(wrong_values_are_told) {
+    ck_assert_int_eq(load_one(wrong[_i].variable), 1);
+    ck_assert_str_eq(report, wrong[_i].report);
+}
+END_TEST
+
+START_TEST(all_wrong_values_are_told) {
+    ck_assert_int_eq(load((const char *[]){"PORT=0", "HOST=;", "LOCK_DEFAULT_TTL_SECONDS=100000",
+                                           "DB_PASSWORD=hunter2\x01", "SHADOW_MODE=2", NULL}),
+                     5);
+    ck_assert_int_eq(count_lines(report), 5);
+    ck_assert_ptr_nonnull(strstr(report, "PORT: "));
+    ck_assert_ptr_nonnull(strstr(report, "HOST: "));
+    ck_assert_ptr_nonnull(strstr(report, "LOCK_DEFAULT_TTL_SECONDS: "));
+    ck_assert_ptr_nonnull(strstr(report, "DB_PASSWORD: "));
+    ck_assert_ptr_nonnull(strstr(report, "SHADOW_MODE: "));
+    ck_assert_ptr_null(strstr(report, "hunter2"));
+    /* What is wrong has its default. */
+    ck_assert_int_eq(settings.port, 3800);
+    ck_assert_str_eq(settings.host, "0.0.0.0");
+    ck_assert_str_eq(settings.db_password, "");
+}
+END_TEST
+
+/* A wrong TTL is told once, and not compared by the default that replaces it. */
+START_TEST(wrong_ttl_is_not_compared) {
+    ck_assert_int_eq(
+        load((const char *[]){"LOCK_MAX_TTL_SECONDS=x", "LOCK_DEFAULT_TTL_SECONDS=100000", NULL}),
+        1);
+    ck_assert_int_eq(strncmp(report, "LOCK_MAX_TTL_SECONDS: ", 22), 0);
+    ck_assert_int_eq(load((const char *[]){"LOCK_MAX_TTL_SECONDS=100000",
+                                           "LOCK_DEFAULT_TTL_SECONDS=100000", NULL}),
+                     0);
+}
+END_TEST
+
+START_TEST(long_values_are_shown_in_part) {
+    char variable[2000] = "DB_NAME=";
+    memset(variable + 8, 'n', 1500);
+    variable[8 + 1500] = '\0';
+    ck_assert_int_eq(load_one(variable), 1);
+    ck_assert_ptr_nonnull(strstr(report, "nnn...\" is not allowed"));
+    ck_assert_uint_lt(strlen(report), 250);
+}
+END_TEST
+
+START_TEST(unknown_variables_of_ours_are_warned_about) {
+    ck_assert_int_eq(
+        load((const char *[]){"AVAILABILITY_GUARD_FAIL_OPNE=hunter2",
+                              "AVAILABILITY_GUARD_FAIL_OPEN=false", "OTHER=1",
+                              "AVAILABILITY_GUARD_X\n=1", "AVAILABILITY_GUARD_", NULL}),
+        0);
+    ck_assert_str_eq(report, "warning: AVAILABILITY_GUARD_FAIL_OPNE: no such setting\n"
+                             "warning: AVAILABILITY_GUARD_X\\x0A: no such setting\n"
+                             "warning: AVAILABILITY_GUARD_: no such setting\n");
+    ck_assert(!settings.availability_guard_fail_open);
+}
+END_TEST
+
+START_TEST(secrets_are_masked) {
+    ck_assert_int_eq(load((const char *[]){"DB_PASSWORD=hunter2",
+                                           "DATABASE_URL=postgresql://u:hunter2@h/d", NULL}),
+                     0);
+    char *text = printed();
+    ck_assert_ptr_null(strstr(text, "hunter2"));
+    ck_assert_ptr_null(strstr(text, "postgresql://"));
+    ck_assert_ptr_nonnull(strstr(text, "\nDB_PASSWORD=********\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\nDATABASE_URL=********\n"));
+    free(text);
+}
+END_TEST
+
+/* What is printed can be loaded again. */
+START_TEST(print_and_load_are_inverse) {
+    const char *variables[64] = {NULL};
+    int count = 0;
+    ck_assert_int_eq(load((const char *[]){"HOST=::1", "PORT=81", "SHADOW_MODE=off",
+                                           "GUARD_OPERATIONS_NETWORKS=10.0.0.0/8, ::/0",
+                                           "LOG_LEVEL=ERROR", NULL}),
+                     0);
+    char *first = printed();
+    char *copy = strdup(first);
+    ck_assert_ptr_nonnull(copy);
+    char *rest = NULL;
+    for (char *text = strtok_r(copy, "\n", &rest); text; text = strtok_r(NULL, "\n", &rest)) {
+        ck_assert_int_lt(count, 63);
+        variables[count++] = text;
+    }
+    ck_assert_int_eq(count, (int)settings_rows_count);
+    ck_assert_int_eq(load(variables), 0);
+    char *second = printed();
+    ck_assert_str_eq(second, first);
+    free(first);
+    free(second);
+    free(copy);
+}
+END_TEST
+
+START_TEST(help_lists_every_setting) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    ck_assert_ptr_nonnull(out);
+    settings_print_help(out);
+    ck_assert_int_eq(fclose(out), 0);
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        ck_assert_ptr_nonnull(strstr(text, settings_rows[i].name));
+        ck_assert_ptr_nonnull(strstr(text, settings_rows[i].help));
+    }
+    free(text);
+}
+END_TEST
+
+START_TEST(free_twice_does_no_harm) {
+    ck_assert_int_eq(load((const char *[]){NULL}), 0);
+    settings_free(&settings);
+    ck_assert_ptr_null(settings.host);
+    settings_free(&settings);
+}
+END_TEST
+
+START_TEST(timeouts_are_derived) {
+    ck_assert_int_eq(load((const char *[]){NULL}), 0);
+    ck_assert_int_eq(settings_answer_timeout_ms(&settings), 8000);
+}
+END_TEST
+
+/* Renders bytes; the result, which the caller frees, and the errors in `report`. */
+static char *render(const char *template, size_t length, int *errors_count) {
+    char *text = NULL;
+    size_t text_size = 0;
+    size_t report_size = 0;
+    free(report);
+    FILE *in = tmpfile();
+    FILE *out = open_memstream(&text, &text_size);
+    FILE *errors = open_memstream(&report, &report_size);
+    ck_assert(in && out && errors);
+    ck_assert_uint_eq(fwrite(template, 1, length, in), length);
+    rewind(in);
+    *errors_count = settings_render(&settings, in, out, errors);
+    ck_assert_int_eq(fclose(in), 0);
+    ck_assert_int_eq(fclose(out), 0);
+    ck_assert_int_eq(fclose(errors), 0);
+    return text;
+}
+
+static const struct {
+    const char *template;
+    const char *out;
+} templates[] = {
+    {"", ""},
+    {"no names\n", "no names\n"},
+    {"no newline", "no newline"},
+    {"listen ${HOST}:${PORT};\n", "listen 0.0.0.0:3800;\n"},
+    {"${PORT}", "3800"},
+    {"${PORT}${PORT}\n\n", "38003800\n\n"},
+    {"${AVAILABILITY_GUARD_FAIL_OPEN} ${DB_SSL} ${LOG_LEVEL} ${LOG_FORMAT}",
+     "true false info json"},
+    {"$uri $1 $ $$ {PORT} }", "$uri $1 $ $$ {PORT} }"},
+    {"$${PORT}}", "$3800}"},
+    {"unix:${GUARD_SOCKET};", "unix:/run/availability-guard/guard.sock;"},
+    {"${GUARD_ANSWER_TIMEOUT_MS}ms ${NGINX_READ_TIMEOUT_MS}ms", "8000ms 9000ms"},
+    {"${OPERATIONS_ALLOW} deny all;\n",
+     "allow 127.0.0.0/8; allow ::1/128; allow 10.0.0.0/8; allow 172.16.0.0/12; "
+     "allow 192.168.0.0/16; allow fc00::/7; deny all;\n"},
+};
+
+START_TEST(renders) {
+    int errors = -1;
+    ck_assert_int_eq(load((const char *[]){"DB_PASSWORD=hunter2", NULL}), 0);
+    char *text = render(templates[_i].template, strlen(templates[_i].template), &errors);
+    ck_assert_int_eq(errors, 0);
+    ck_assert_str_eq(report, "");
+    ck_assert_str_eq(text, templates[_i].out);
+    free(text);
+}
+END_TEST
+
+static const struct {
+    const char *template;
+    int errors;
+    const char *report;
+} bad_templates[] = {
+    {"ok ${PORT}\nbad ${PROT}\n", 1, "line 2: ${PROT}: no such setting\n"},
+    {"${port}", 1, "line 1: ${port}: no such setting\n"},
+    {"${}", 1, "line 1: ${}: no such setting\n"},
+    {"${ PORT }", 1, "line 1: ${ PORT }: no such setting\n"},
+    {"${PORT}X}\n\n${A} ${B}\n${HOST", 3,
+     "line 3: ${A}: no such setting\nline 3: ${B}: no such setting\n"
+     "line 4: ${HOST: not closed on its line\n"},
+    {"${PORT\n}", 1, "line 1: ${PORT: not closed on its line\n"},
+    {"x ${", 1, "line 1: ${: not closed on its line\n"},
+    {"${DB_PASSWORD}", 1, "line 1: ${DB_PASSWORD}: a secret must not be in a file\n"},
+    {"${DATABASE_URL}", 1, "line 1: ${DATABASE_URL}: a secret must not be in a file\n"},
+};
+
+START_TEST(render_refuses) {
+    int errors = -1;
+    ck_assert_int_eq(load((const char *[]){"DB_PASSWORD=hunter2", NULL}), 0);
+    char *text = render(bad_templates[_i].template, strlen(bad_templates[_i].template), &errors);
+    ck_assert_int_eq(errors, bad_templates[_i].errors);
+    ck_assert_str_eq(report, bad_templates[_i].report);
+    ck_assert_str_eq(text, ""); /* no half of a file */
+    free(text);
+}
+END_TEST
+
+START_TEST(renders_large_and_binary_templates) {
+    enum { LINES = 3000 };
+    static const char row[] = "x\0${PORT}\n";
+    static char template[LINES * (sizeof(row) - 1)];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    FILE *in = fmemopen(template, sizeof(template), "r");
+    ck_assert(in && out);
+    for (size_t i = 0; i < LINES; i++)
+        memcpy(template + i * (sizeof(row) - 1), row, sizeof(row) - 1);
+    ck_assert_int_eq(load((const char *[]){NULL}), 0);
+    ck_assert_int_eq(settings_render(&settings, in, out, stderr), 0);
+    ck_assert_int_eq(fclose(in), 0);
+    ck_assert_int_eq(fclose(out), 0);
+    ck_assert_uint_eq(size, (size_t)LINES * 7);
+    for (size_t i = 0; i < LINES; i++)
+        ck_assert_mem_eq(text + i * 7, "x\0003800\n", 7);
+    free(text);
+}
+END_TEST
+
+START_TEST(render_tells_when_it_cannot_read_or_write) {
+    char *said = NULL;
+    size_t size = 0;
+    ck_assert_int_eq(load((const char *[]){NULL}), 0);
+    FILE *errors = open_memstream(&said, &size);
+    FILE *directory = fopen("/", "r");
+    FILE *full = fopen("/dev/full", "w");
+    FILE *in = fmemopen((char[]){'x'}, 1, "r");
+    ck_assert(errors && directory && full && in);
+    ck_assert_int_eq(settings_render(&settings, directory, stdout, errors), 1);
+    ck_assert_int_eq(settings_render(&settings, in, full, errors), 1);
+    (void)fclose(directory);
+    (void)fclose(full);
+    (void)fclose(in);
+    ck_assert_int_eq(fclose(errors), 0);
+    ck_assert_str_eq(said, "the template cannot be read: Is a directory\n"
+                           "the rendered template cannot be written: No space left on device\n");
+    free(said);
+}
+END_TEST
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("settings");
+    TCase *tcase = tcase_create("settings");
+    tcase_set_timeout(tcase, 30);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, all_defaults);
+    tcase_add_test(tcase, empty_means_default);
+    tcase_add_test(tcase, every_member_is_set);
+    tcase_add_test(tcase, first_of_two_wins);
+    tcase_add_test(tcase, bounds_of_every_integer);
+    tcase_add_loop_test(tcase, wrong_values_are_told, 0, COUNT(wrong));
+    tcase_add_test(tcase, all_wrong_values_are_told);
+    tcase_add_test(tcase, wrong_ttl_is_not_compared);
+    tcase_add_test(tcase, long_values_are_shown_in_part);
+    tcase_add_test(tcase, unknown_variables_of_ours_are_warned_about);
+    tcase_add_test(tcase, secrets_are_masked);
+    tcase_add_test(tcase, print_and_load_are_inverse);
+    tcase_add_test(tcase, help_lists_every_setting);
+    tcase_add_test(tcase, free_twice_does_no_harm);
+    tcase_add_test(tcase, timeouts_are_derived);
+    tcase_add_loop_test(tcase, renders, 0, COUNT(templates));
+    tcase_add_loop_test(tcase, render_refuses, 0, COUNT(bad_templates));
+    tcase_add_test(tcase, renders_large_and_binary_templates);
+    tcase_add_test(tcase, render_tells_when_it_cannot_read_or_write);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
