@@ -30,6 +30,7 @@ import json
 import os
 import secrets
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,8 +53,11 @@ SOCKET_PATH_MAX = 107
 
 
 def make_state_dir(parent=None):
-    """A fresh state folder that the unprivileged account can reach, for one test run."""
-    path = Path(tempfile.mkdtemp(prefix="ag-", dir=parent or "/var/tmp"))
+    """A fresh state folder that the unprivileged account can reach, for one test run.
+
+    In the parent, or where AG_STATE_PARENT says."""
+    parent = parent or os.environ.get("AG_STATE_PARENT") or "/var/tmp"
+    path = Path(tempfile.mkdtemp(prefix="ag-", dir=parent))
     path.chmod(0o755)
     return path
 
@@ -84,6 +88,9 @@ class System:
             raise PartFailed(f"{self.state_dir} was never started: build_dir is needed")
         self.build_dir = Path(build_dir or saved["build_dir"]).resolve()
         self.guard_command = [str(word) for word in guard_command]
+        if self.guard_command:  # multiwatch does not search in PATH
+            name = self.guard_command[0]
+            self.guard_command[0] = shutil.which(name) or name
         self.environment = dict(saved.get("environment", {}) if environment is None
                                 else environment)
         given = dict(saved.get("given", {}) if settings is None else settings)
@@ -388,17 +395,22 @@ class System:
     def __exit__(self, *_):
         self.stop()
 
-    def get_status(self, path, timeout=5):
-        """HTTP status of a GET; OSError when there is no answer."""
+    def get(self, path, timeout=5):
+        """(status, body as text) of a GET; OSError when there is no answer."""
         connection = http.client.HTTPConnection(self._reachable_host(), self.http_port,
                                                 timeout=timeout)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
         except http.client.HTTPException as error:
-            raise OSError(str(error)) from error
+            raise OSError(f"no HTTP answer: {error!r}") from error
         finally:
             connection.close()
+
+    def get_status(self, path, timeout=5):
+        """HTTP status of a GET; OSError when there is no answer."""
+        return self.get(path, timeout)[0]
 
     def is_ready(self):
         try:
@@ -414,9 +426,16 @@ class System:
             if not self._guard.running():
                 raise PartFailed(f"the guard does not run\n{tail(self.log_path('guard'))}")
             return False
-        wait_until(check, timeout,
-                   lambda: f"not ready within {timeout} s\nguard:\n{tail(self.log_path('guard'))}"
-                           f"\nnginx:\n{tail(self.log_path('error'), 5)}")
+        wait_until(check, timeout, lambda: self._why_not_ready(timeout))
+
+    def _why_not_ready(self, timeout):
+        try:
+            answer = self.get("/ready")[1]
+        except OSError as error:
+            answer = str(error)
+        return (f"not ready within {timeout} s; GET /ready: {answer}\n"
+                f"guard:\n{tail(self.log_path('guard'))}\n"
+                f"nginx:\n{tail(self.log_path('error'), 5)}")
 
     def status(self):
         """{part: pid or None}; a database that is not ours is left out."""

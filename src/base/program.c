@@ -17,8 +17,6 @@
 
 #define EXIT_USAGE 2
 
-extern char **environ;
-
 static volatile sig_atomic_t stop_signals;
 
 static void note_stop(int signal_number) {

@@ -15,7 +15,7 @@
  *   FORMAT     enum log_format   json, text                           not used
  *
  * HOST is kept as nginx wants it: an IPv6 address is put in brackets. NETWORKS is kept without
- * spaces. Text members are never NULL.
+ * spaces. Text members are not NULL once settings_load() has returned 0.
  */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
@@ -109,8 +109,8 @@ struct settings {
  * A variable that is empty or missing means the default. Every wrong one is reported to `errors`,
  * in a line with the variable, its value (never that of a secret) and what is allowed; an unknown
  * AVAILABILITY_GUARD_ variable gets a line that begins with "warning:" and is not counted.
- * Returns the number of errors; a wrong setting has its default then. Whatever it returns, end with
- * settings_free().
+ * Returns the number of errors; a wrong setting has its default then, and a text may be NULL if
+ * memory ran out, so do not go on with it. Whatever it returns, end with settings_free().
  */
 MUST_CHECK int settings_load(struct settings *settings, char *const *environment, FILE *errors);
 

@@ -164,11 +164,11 @@ static void begin_preparing(struct session *s) {
              PQresultErrorMessage(r));
         return;
     }
-    const int version = atoi(PQgetvalue(r, 0, 0));
+    const long version = strtol(PQgetvalue(r, 0, 0), NULL, 10); /* none: 0 */
     if (version != s->options.schema_version) {
         char message[128];
         snprintf(message, sizeof message,
-                 "the schema has version %d, this program works with version %d", version,
+                 "the schema has version %ld, this program works with version %d", version,
                  s->options.schema_version);
         fail(s, SESSION_PROBLEM_SCHEMA, message);
         return;

@@ -30,39 +30,73 @@ static void put_optional_id(struct params *p, const struct optional_id *id) {
         params_put_null(p);
 }
 
-/* One array parameter with an element for each command; `put` is a statement about `command`. */
-#define PUT_ARRAY(params, type, commands, count, put)                                              \
-    do {                                                                                           \
-        params_begin_array((params), (type));                                                      \
-        for (size_t i_ = 0; i_ < (count); i_++) {                                                  \
-            const struct command *command = (commands)[i_];                                        \
-            put;                                                                                   \
-        }                                                                                          \
-        params_end_array(params);                                                                  \
-    } while (0)
+/* What one column of a batch holds of a command, and the columns of the batched statements. */
+typedef void put_field(struct params *p, const struct command *c);
+
+struct column {
+    enum params_type type;
+    put_field *put;
+};
+
+#define FIELD(name, put)                                                                           \
+    static void name(struct params *p, const struct command *c) {                                  \
+        put;                                                                                       \
+    }
+
+FIELD(put_lock_tenant, params_put_id(p, &c->as.lock.tenant_id))
+FIELD(put_lock_id, params_put_id(p, &c->as.lock.id))
+FIELD(put_lock_property, put_optional_id(p, &c->as.lock.property_id))
+FIELD(put_lock_reservation, put_optional_id(p, &c->as.lock.reservation_id))
+FIELD(put_lock_type, params_put_id(p, &c->as.lock.room_type_id))
+FIELD(put_lock_room, put_optional_id(p, &c->as.lock.room_id))
+FIELD(put_lock_start, params_put_timestamp(p, c->as.lock.stay_start))
+FIELD(put_lock_end, params_put_timestamp(p, c->as.lock.stay_end))
+FIELD(put_lock_ttl, params_put_int4(p, c->as.lock.ttl_seconds))
+FIELD(put_lock_reason, params_put_text(p, c->as.lock.reason))
+FIELD(put_lock_correlation, params_put_text(p, c->as.lock.correlation_id))
+FIELD(put_lock_metadata, params_put_jsonb(p, c->as.lock.metadata))
+
+static const struct column LOCK_BATCH[] = {
+    {PARAMS_UUID, put_lock_tenant},       {PARAMS_UUID, put_lock_id},
+    {PARAMS_UUID, put_lock_property},     {PARAMS_UUID, put_lock_reservation},
+    {PARAMS_UUID, put_lock_type},         {PARAMS_UUID, put_lock_room},
+    {PARAMS_TIMESTAMPTZ, put_lock_start}, {PARAMS_TIMESTAMPTZ, put_lock_end},
+    {PARAMS_INT4, put_lock_ttl},          {PARAMS_TEXT, put_lock_reason},
+    {PARAMS_TEXT, put_lock_correlation},  {PARAMS_JSONB, put_lock_metadata},
+};
+
+FIELD(put_release_tenant, params_put_id(p, &c->as.release.tenant_id))
+FIELD(put_release_id, params_put_id(p, &c->as.release.lock_id))
+FIELD(put_release_reservation, put_optional_id(p, &c->as.release.reservation_id))
+FIELD(put_release_reason, params_put_text(p, c->as.release.reason))
+FIELD(put_release_correlation, params_put_text(p, c->as.release.correlation_id))
+FIELD(put_release_metadata, params_put_jsonb(p, c->as.release.metadata))
+
+static const struct column RELEASE_BATCH[] = {
+    {PARAMS_UUID, put_release_tenant},      {PARAMS_UUID, put_release_id},
+    {PARAMS_UUID, put_release_reservation}, {PARAMS_TEXT, put_release_reason},
+    {PARAMS_TEXT, put_release_correlation}, {PARAMS_JSONB, put_release_metadata},
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+/* One array for each column, with an element for each command. */
+static void bind_columns(struct params *p, const struct column *columns, size_t column_count,
+                         struct command *const *commands, size_t count) {
+    for (size_t column = 0; column < column_count; column++) {
+        params_begin_array(p, columns[column].type);
+        for (size_t i = 0; i < count; i++)
+            columns[column].put(p, commands[i]);
+        params_end_array(p);
+    }
+}
 
 static void bind_lock(struct params *p, struct command *const *c, size_t n) {
-    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.tenant_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.property_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.reservation_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.lock.room_type_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.lock.room_id));
-    PUT_ARRAY(p, PARAMS_TIMESTAMPTZ, c, n, params_put_timestamp(p, command->as.lock.stay_start));
-    PUT_ARRAY(p, PARAMS_TIMESTAMPTZ, c, n, params_put_timestamp(p, command->as.lock.stay_end));
-    PUT_ARRAY(p, PARAMS_INT4, c, n, params_put_int4(p, command->as.lock.ttl_seconds));
-    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.lock.reason));
-    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.lock.correlation_id));
-    PUT_ARRAY(p, PARAMS_JSONB, c, n, params_put_jsonb(p, command->as.lock.metadata));
+    bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
 }
 
 static void bind_release(struct params *p, struct command *const *c, size_t n) {
-    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.release.tenant_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, params_put_id(p, &command->as.release.lock_id));
-    PUT_ARRAY(p, PARAMS_UUID, c, n, put_optional_id(p, &command->as.release.reservation_id));
-    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.release.reason));
-    PUT_ARRAY(p, PARAMS_TEXT, c, n, params_put_text(p, command->as.release.correlation_id));
-    PUT_ARRAY(p, PARAMS_JSONB, c, n, params_put_jsonb(p, command->as.release.metadata));
+    bind_columns(p, RELEASE_BATCH, COUNT_OF(RELEASE_BATCH), c, n);
 }
 
 static size_t bulk_chunk(const struct command *command) {
@@ -165,7 +199,7 @@ static bool read_lock(const PGresult *result, struct command *const *c, size_t n
                                                 {"STAY_OVER", OUTCOME_STAY_OVER}};
     (void)c;
     return row_has_types(result, TYPES, LOCK_COLUMNS + 2) &&
-           read_batch(result, n, outcomes, WORDS, 3);
+           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
 static bool read_release(const PGresult *result, struct command *const *c, size_t n,
@@ -174,7 +208,7 @@ static bool read_release(const PGresult *result, struct command *const *c, size_
     static const struct outcome_word WORDS[] = {{"RELEASED", OUTCOME_RELEASED},
                                                 {"NOT_FOUND", OUTCOME_NOT_FOUND}};
     (void)c;
-    return row_has_types(result, TYPES, 2) && read_batch(result, n, outcomes, WORDS, 2);
+    return row_has_types(result, TYPES, 2) && read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
 static bool read_integer(const PGresult *result, int32_t *value) {

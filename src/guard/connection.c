@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "guard/fcgi_scan.h"
 #include "guard/router.h"
 
-/* How long one read or write may wait for a peer that stalls. */
-#define STALL_SECONDS 1
+/* How long one read or write may wait for a peer that stalls: only in the midst of a request that
+ * is longer than a socket holds, or with an answer that is. */
+#define STALL_US 250000
 
 /* What a connection keeps of its buffer between two requests. */
 #define BODY_KEEP ((size_t)8 * 1024)
@@ -83,37 +85,37 @@ static void send_answer(struct exchange *x, struct text_span headers, struct tex
     become_waiting(c);
 }
 
-/* Reads the body, up to what the request announced. Returns whether it came whole. */
+/* Reads the body to its end: what is left of a request would be taken for the next one. Returns
+ * whether it is as long as announced. */
 static bool read_body(struct connection *c) {
     struct http_request *request = &c->exchange.request;
     const size_t length = request->content_length;
     if (!buffer_reserve(&c->body, length + 1))
         return false;
-    const int got = FCGX_GetStr(c->body.data, (int)length, c->fcgi.in);
+    const int got = FCGX_GetStr(c->body.data, (int)length + 1, c->fcgi.in);
     c->body.length = got < 0 ? 0 : (size_t)got;
-    c->body.data[c->body.length] = '\0';
     request->body = (struct text_span){c->body.data, c->body.length};
     return c->body.length == length;
+}
+
+/* For a request that was not read to its end. */
+static void refuse(struct connection *c, enum problem problem, const char *detail) {
+    c->fcgi.keepConnection = 0;
+    exchange_answer_problem(&c->exchange, problem, detail, NULL);
 }
 
 static void handle_request(struct connection *c) {
     struct exchange *x = &c->exchange;
     const bool is_http = http_request_read(&x->request, c->fcgi.envp);
     exchange_begin(x);
-    if (!is_http) {
-        exchange_answer_problem(x, PROBLEM_INVALID_REQUEST, "this is not an HTTP request", NULL);
-        return;
-    }
-    if (x->request.content_length > x->context->max_body_bytes) {
-        exchange_answer_problem(x, PROBLEM_PAYLOAD_TOO_LARGE, "the body is too long", NULL);
-        return;
-    }
-    if (!read_body(c)) {
-        exchange_answer_problem(x, PROBLEM_INVALID_REQUEST,
-                                "the body is shorter than its Content-Length", NULL);
-        return;
-    }
-    router_handle(x);
+    if (!is_http)
+        refuse(c, PROBLEM_INVALID_REQUEST, "this is not an HTTP request");
+    else if (x->request.content_length > x->context->max_body_bytes)
+        refuse(c, PROBLEM_PAYLOAD_TOO_LARGE, "the body is too long");
+    else if (!read_body(c))
+        refuse(c, PROBLEM_INVALID_REQUEST, "the body is not as long as its Content-Length");
+    else
+        router_handle(x);
 }
 
 static void read_and_handle(struct connection *c) {
@@ -126,21 +128,24 @@ static void read_and_handle(struct connection *c) {
     handle_request(c);
 }
 
-/* libfcgi blocks where there is nothing to read: it is called only when there is. An event may be
- * late, for bytes that were read meanwhile. */
+/* Reads the next request if it has arrived. An event may be late, for bytes read meanwhile. */
 static void look_for_request(struct connection *c) {
-    char byte = 0;
-    const ssize_t got = recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    static unsigned char bytes[FCGI_SCAN_BYTES];
+    const ssize_t got = recv(c->source.fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    const bool failed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    const enum fcgi_scan found = got > 0 ? fcgi_scan(bytes, (size_t)got) : FCGI_SCAN_PARTIAL;
     c->peer_spoke = false;
-    if (got > 0)
+    if (found == FCGI_SCAN_READY)
         read_and_handle(c);
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR) || c->pool->draining)
+    else if (found == FCGI_SCAN_BROKEN || failed || c->peer_left ||
+             (c->pool->draining && got < 0))
         close_connection(c);
 }
 
 static void take_events(struct poll_source *source, uint32_t events) {
     struct connection *c = (struct connection *)source;
-    (void)events;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        c->peer_left = true; /* what it sent before may still be a request */
     if (c->state == CONNECTION_WORKING)
         c->peer_spoke = true;
     else
@@ -148,7 +153,7 @@ static void take_events(struct poll_source *source, uint32_t events) {
 }
 
 static bool set_time_limits(int fd) {
-    const struct timeval limit = {.tv_sec = STALL_SECONDS};
+    const struct timeval limit = {.tv_usec = STALL_US};
     return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
            setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0;
 }
@@ -189,8 +194,9 @@ void connection_pool_drain(struct connection_pool *pool) {
 }
 
 void connection_pool_exit(struct connection_pool *pool) {
-    while (pool->first != NULL) {
-        struct connection *c = pool->first;
+    struct connection *next = NULL;
+    for (struct connection *c = pool->first; c != NULL; c = next) {
+        next = c->next;
         if (c->state == CONNECTION_WORKING)
             exchange_end(&c->exchange);
         close_connection(c);

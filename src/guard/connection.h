@@ -5,8 +5,8 @@
  *   WORKING  on a request; leaves when the answer has been sent
  *
  * libfcgi reads the request and writes the answer. It blocks while it does, so it is called only
- * when a request has begun to arrive (nginx sends it in one go: it has buffered the body), and time
- * limits on the descriptor bound what a peer that stalls can cost. It never accepts: it is given no
+ * when a request has arrived (fcgi_scan.h), and time limits on the descriptor bound what a peer
+ * that stalls in a long one, or does not read its answer, can cost. It never accepts: it is given no
  * listening socket, and the descriptor is put into FCGX_Request beforehand as if the connection had
  * been kept from an earlier request.
  *
@@ -43,7 +43,8 @@ struct connection {
     struct connection *previous;
     struct connection *next;
     enum connection_state state;
-    bool peer_spoke; /* while WORKING: it hung up, or has sent the next request already */
+    bool peer_spoke; /* while WORKING: an event came that nobody has looked at */
+    bool peer_left;  /* it will not send anything more */
     FCGX_Request fcgi;
     struct buffer body;
 };

@@ -99,7 +99,7 @@ bool http_request_is_json(const struct http_request *request) {
 }
 
 struct text_span http_request_query(const struct http_request *request, const char *name,
-                                    struct buffer *decoded, bool *bad) {
+                                    bool plus_is_plus, struct buffer *decoded, bool *bad) {
     struct text_span rest = request->query;
     struct text_span pair_name;
     struct text_span value;
@@ -110,8 +110,8 @@ struct text_span http_request_query(const struct http_request *request, const ch
         char *out = decoded->data + decoded->length;
         size_t length = 0;
         if (found.data != NULL || decoded->capacity - decoded->length < value.length ||
-            !text_percent_decode(value.data == NULL ? "" : value.data, value.length, false, out,
-                                 &length) ||
+            !text_percent_decode(value.data == NULL ? "" : value.data, value.length, !plus_is_plus,
+                                 out, &length) ||
             !text_is_valid_utf8(out, length)) {
             *bad = true;
             return found;

@@ -14,7 +14,7 @@
 #define ACCEPTS_MAX 16
 
 /* Descriptors for everything that is not a connection from nginx. */
-#define OTHER_DESCRIPTORS 32
+#define OTHER_DESCRIPTORS ((size_t)32)
 
 static void take_events(struct poll_source *source, uint32_t events) {
     struct listener *l = (struct listener *)source;
@@ -46,8 +46,8 @@ static void unwatch(struct listener *l) {
 static size_t most_connections(void) {
     struct rlimit limit = {.rlim_cur = 1024};
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > OTHER_DESCRIPTORS * 2 ? (size_t)limit.rlim_cur - OTHER_DESCRIPTORS
-                                                  : OTHER_DESCRIPTORS;
+    const size_t most = limit.rlim_cur;
+    return most > OTHER_DESCRIPTORS * 2 ? most - OTHER_DESCRIPTORS : OTHER_DESCRIPTORS;
 }
 
 bool listener_init(struct listener *l, struct poller *poller, struct connection_pool *pool,

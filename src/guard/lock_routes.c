@@ -24,28 +24,24 @@ static bool same_value(struct text_span a, struct text_span b) {
     return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
-/* A header stands in for a field that the request itself does not have. */
-static struct text_span or_header(struct text_span value, struct text_span header,
-                                  const char *field, struct violations *v) {
-    if (value.data == NULL)
-        return header;
-    if (header.data != NULL && !same_value(value, header))
-        violations_add(v, field, "differs from the header that stands for it");
-    return value;
-}
-
-static struct text_span tenant_id(struct exchange *x, struct text_span value,
-                                  struct violations *v) {
-    return or_header(value, x->request.tenant_id, "tenantId", v);
-}
-
-static struct text_span correlation_id(struct exchange *x, struct violations *v) {
-    return or_header(request_body_text(&x->body, "correlationId", v), x->request.correlation_id,
-                     "correlationId", v);
+/* A field that may come from two places, such as the body and a header: from either, but not with
+ * two meanings. */
+static struct text_span either(struct text_span first, struct text_span second, const char *field,
+                               struct violations *v) {
+    if (first.data == NULL)
+        return second;
+    if (second.data != NULL && !same_value(first, second))
+        violations_add(v, field, "is given twice, with different values");
+    return first;
 }
 
 static struct text_span body_tenant_id(struct exchange *x, struct violations *v) {
-    return tenant_id(x, request_body_text(&x->body, "tenantId", v), v);
+    return either(request_body_text(&x->body, "tenantId", v), x->request.tenant_id, "tenantId", v);
+}
+
+static struct text_span body_correlation_id(struct exchange *x, struct violations *v) {
+    return either(request_body_text(&x->body, "correlationId", v), x->request.correlation_id,
+                  "correlationId", v);
 }
 
 /* Makes room for the decoded query, which is never longer than the query itself. */
@@ -53,16 +49,26 @@ static bool reserve_query(struct exchange *x) {
     return buffer_reserve(&x->query, x->request.query.length + 1);
 }
 
-static struct text_span query_value(struct exchange *x, const char *name, struct violations *v) {
+static struct text_span decode_query(struct exchange *x, const char *name, bool plus_is_plus,
+                                     struct violations *v) {
     bool bad = false;
-    const struct text_span value = http_request_query(&x->request, name, &x->query, &bad);
+    const struct text_span value =
+        http_request_query(&x->request, name, plus_is_plus, &x->query, &bad);
     if (bad)
         violations_add(v, name, "must be given once, percent-encoded UTF-8");
     return value;
 }
 
+static struct text_span query_value(struct exchange *x, const char *name, struct violations *v) {
+    return decode_query(x, name, false, v);
+}
+
+static struct text_span query_time(struct exchange *x, const char *name, struct violations *v) {
+    return decode_query(x, name, true, v);
+}
+
 static struct text_span query_tenant_id(struct exchange *x, struct violations *v) {
-    return tenant_id(x, query_value(x, "tenantId", v), v);
+    return either(query_value(x, "tenantId", v), x->request.tenant_id, "tenantId", v);
 }
 
 static void answer_lock(struct exchange *x, const char *status, const char *opening,
@@ -112,9 +118,9 @@ void lock_routes_lock(struct exchange *x) {
         .stay_start = request_body_text(b, "stayStart", &v),
         .stay_end = request_body_text(b, "stayEnd", &v),
         .reason = request_body_text(b, "reason", &v),
-        .correlation_id = correlation_id(x, &v),
-        .idempotency_key = or_header(request_body_text(b, "idempotencyKey", &v),
-                                     x->request.idempotency_key, "idempotencyKey", &v),
+        .correlation_id = body_correlation_id(x, &v),
+        .idempotency_key = either(request_body_text(b, "idempotencyKey", &v),
+                                  x->request.idempotency_key, "idempotencyKey", &v),
         .metadata = request_body_object(b, "metadata", &v),
         .ttl_seconds = request_body_integer(b, "ttlSeconds", &v),
     };
@@ -151,23 +157,23 @@ static void release_answered(struct command *command, const struct outcome *outc
     }
 }
 
+/* A release may say all but its metadata in the query: a DELETE often has no body. */
 void lock_routes_release(struct exchange *x) {
     struct violations v = {.count = 0};
-    struct request_body *b = &x->body;
     if (!reserve_query(x)) {
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }
-    struct text_span tenant = query_tenant_id(x, &v);
-    if (json_object_get(b->object, "tenantId") != NULL)
-        tenant = or_header(request_body_text(b, "tenantId", &v), tenant, "tenantId", &v);
     const struct release_input input = {
-        .tenant_id = tenant,
+        .tenant_id = either(body_tenant_id(x, &v), query_value(x, "tenantId", &v), "tenantId", &v),
         .lock_id = x->path_lock_id,
-        .reservation_id = request_body_text(b, "reservationId", &v),
-        .reason = request_body_text(b, "reason", &v),
-        .correlation_id = correlation_id(x, &v),
-        .metadata = request_body_object(b, "metadata", &v),
+        .reservation_id = either(request_body_text(&x->body, "reservationId", &v),
+                                 query_value(x, "reservationId", &v), "reservationId", &v),
+        .reason = either(request_body_text(&x->body, "reason", &v), query_value(x, "reason", &v),
+                         "reason", &v),
+        .correlation_id = either(body_correlation_id(x, &v), query_value(x, "correlationId", &v),
+                                 "correlationId", &v),
+        .metadata = request_body_object(&x->body, "metadata", &v),
     };
     if (request_release(&input, &v, &x->command.as.release))
         exchange_submit(x, COMMAND_RELEASE, release_answered);
@@ -197,7 +203,7 @@ void lock_routes_bulk_release(struct exchange *x) {
     const struct bulk_release_input input = {
         .tenant_id = body_tenant_id(x, &v),
         .reason = request_body_text(&x->body, "reason", &v),
-        .correlation_id = correlation_id(x, &v),
+        .correlation_id = body_correlation_id(x, &v),
     };
     if (request_bulk_release(&input, &v, request))
         exchange_submit(x, COMMAND_BULK_RELEASE, bulk_release_answered);
@@ -269,8 +275,8 @@ void lock_routes_list(struct exchange *x) {
         .room_type_id = query_value(x, "roomTypeId", &v),
         .reservation_id = query_value(x, "reservationId", &v),
         .status = query_value(x, "status", &v),
-        .from = query_value(x, "from", &v),
-        .to = query_value(x, "to", &v),
+        .from = query_time(x, "from", &v),
+        .to = query_time(x, "to", &v),
         .limit = query_value(x, "limit", &v),
         .cursor = query_value(x, "cursor", &v),
     };

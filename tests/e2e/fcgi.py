@@ -49,7 +49,10 @@ def stream(kind, content, cuts=(), padding=0, request_id=1):
     edges = sorted({0, len(content), *range(0, len(content), CONTENT_MAX),
                     *(cut for cut in cuts if 0 < cut < len(content))})
     parts = [content[start:end] for start, end in zip(edges, edges[1:])]
-    return b"".join(record(kind, part, request_id, padding) for part in [*parts, b""])
+    # The empty record is not padded: libfcgi does not pass over padding behind it, and nginx
+    # sends none.
+    return b"".join(record(kind, part, request_id, padding) for part in parts) \
+        + record(kind, b"", request_id)
 
 
 def params_of(method, uri, body=b"", **more):

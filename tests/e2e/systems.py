@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).resolve().parents[2]
 # Behind our own folder: a module of scripts/ must not hide one of ours.
 sys.path.append(str(SOURCE / "scripts"))
@@ -29,7 +31,7 @@ def build_dir():
     """The folder of the built programs, named by AG_BUILD_DIR."""
     given = os.environ.get("AG_BUILD_DIR")
     if not given:
-        raise RuntimeError("AG_BUILD_DIR must name the folder of the built programs")
+        pytest.exit("AG_BUILD_DIR must name the folder of the built programs", returncode=4)
     return Path(given).resolve()
 
 

@@ -305,7 +305,6 @@ def test_an_answer_that_is_read_slowly(system, tenant):
     for _ in range(100):
         tenant.locked(roomId=new_id(), metadata={"a": text})
     with connect(system.base_url, 30) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(request_bytes("GET", f"/v1/locks?limit=200&tenantId={tenant.id}"))
         received = b""
         deadline = time.monotonic() + 3

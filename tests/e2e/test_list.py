@@ -231,7 +231,7 @@ def test_a_cursor_belongs_to_nobody(tenant, other, many):
 
 def test_a_page_of_large_locks(tenant):
     """Two hundred locks with 16 KiB of metadata each: an answer of more than 3 MB."""
-    text = "x" * (16 * 1024 - len('{"a":""}'))
+    text = "x" * (16 * 1024 - len('{"a": ""}'))
     made = [tenant.locked(stayStart=day(n), stayEnd=day(n + 1), metadata={"a": text})
             for n in range(200)]
     locks, cursor = tenant.page(limit=200)

@@ -307,9 +307,9 @@ def test_metadata_must_be_an_object(tenant, text):
 
 
 def test_metadata_up_to_16_kib(tenant):
-    fits = {"a": "x" * (16 * 1024 - len('{"a":""}'))}
+    fits = {"a": "x" * (16 * 1024 - len('{"a": ""}'))}
     assert tenant.locked(metadata=fits)["metadata"] == fits
-    too_long = {"a": fits["a"] + "xx"}
+    too_long = {"a": fits["a"] + "x"}
     answer = tenant.lock(roomId=new_id(), metadata=too_long)
     check_problem(answer, 400, "invalid_request", ["metadata"])
 

@@ -30,9 +30,19 @@ def test_a_release_ends_the_lock(tenant, database):
     assert (row["status"], row["release_reason"]) == ("RELEASED", "RELEASE_REQUEST")
 
 
-def test_by_query(tenant):
+def test_the_tenant_by_query(tenant):
+    lock = tenant.locked()
+    answer = tenant.client.delete(f"/v1/locks/{lock['id']}", query={"tenantId": tenant.id})
+    assert check_json(answer) == {"status": "released", "lockId": lock["id"]}
+    assert tenant.fetched(lock["id"])["release_reason"] == "RELEASE_REQUEST"
+
+
+def test_every_text_by_query(tenant):
     lock = tenant.locked(reservationId=new_id())
-    answer = tenant.client.delete(f"/v1/locks/{lock['id']}", query={
+    path = f"/v1/locks/{lock['id']}"
+    wrong = tenant.client.delete(path, query={"tenantId": tenant.id, "reservationId": new_id()})
+    check_problem(wrong, 404, "not_found")
+    answer = tenant.client.delete(path, query={
         "tenantId": tenant.id, "reservationId": lock["reservation_id"],
         "reason": "NO_SHOW", "correlationId": "from the query"})
     assert check_json(answer) == {"status": "released", "lockId": lock["id"]}

@@ -58,13 +58,13 @@ class Tally:
             self.counts["deadlocks"] += 1
 
 
-def random_batch(dice, *, ids, rooms, size):
+def random_batch(dice, *, ids, rooms, days, size):
     """Locks for few places: new ids, ids used before (renewals and moves), rooms and types."""
     batch = {}
     for _ in range(dice.randint(1, size)):
         known = dice.random() < 0.5
         id_ = uuid.UUID(int=dice.randint(1, ids)) if known else uuid.UUID(int=dice.getrandbits(120))
-        tenant, start = dice.randrange(2), dice.randrange(8)
+        tenant, start = dice.randrange(2), dice.randrange(days)
         request = Request(id_, start, start + dice.randint(1, 3), tenant=tenant,
                           room=None if dice.random() < 0.2 else dice.randint(1, rooms),
                           type_=dice.randint(1, 3))
@@ -125,7 +125,7 @@ def test_locks_only(open_session, owner, record_property):
 
     def observe(session, _dice):
         assert overlaps(session) == 0
-    run_batches(open_session, tally, 150, [observe], ids=60, rooms=6, size=12)
+    run_batches(open_session, tally, 150, [observe], ids=100, rooms=12, days=40, size=12)
     record_property("counts", tally.counts)
     print(tally.counts)
     check_database(owner, tally)
@@ -172,7 +172,7 @@ def test_everything_at_once(open_session, owner, record_property):
         assert overlaps(session) == 0
 
     run_batches(open_session, tally, 120, [release, release, bulk_release, let_run_out, sweep, sweep, observe],
-                ids=60, rooms=6, size=12)
+                ids=60, rooms=6, days=8, size=12)
     record_property("counts", tally.counts)
     print(tally.counts)
     check_database(owner, tally)

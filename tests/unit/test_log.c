@@ -259,6 +259,8 @@ START_TEST(errno_is_kept) {
     ck_assert_ptr_nonnull(strstr(receive(), strerror(ENOENT)));
     ck_assert_int_eq(close(STDERR_FILENO), 0);
     errno = ENOENT;
+    log_write(LOG_LEVEL_ERROR, "to nobody");
+    ck_assert_int_eq(errno, ENOENT);
     log_request(LOG_LEVEL_ERROR, "r", "to nobody");
     ck_assert_int_eq(errno, ENOENT);
 }
