@@ -121,7 +121,8 @@ def test_other_kinds(name, good, bad):
         assert understood(**{name: value})[name] == value
     for value in bad:
         line, = refused(**{name: value})
-        assert line.startswith(f"{name}: ") and f'"{value}"' in line and "allowed" in line
+        # A long value is cut in the line.
+        assert line.startswith(f'{name}: "{value[:80]}') and "allowed" in line
 
 
 @pytest.mark.parametrize("name, value", [
