@@ -62,6 +62,14 @@ def make_state_dir(parent=None):
     return path
 
 
+def make_reachable(folder):
+    """Make a folder that the unprivileged account can enter, whatever the caller's umask is."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
 class System:
     """All parts of one state folder.
 
@@ -105,21 +113,25 @@ class System:
     # --- what is chosen, and kept in system.json -------------------------------------------
 
     def _make_folders(self):
-        self.state_dir.mkdir(parents=True, exist_ok=True)
+        make_reachable(self.state_dir)
+        if self._user and not self._user.can("-x", self.state_dir):
+            raise PartFailed(f"{self.state_dir} cannot be entered by the account "
+                             f"{self._user.name}: choose another state folder")
         for name in ("records", "logs", "nginx"):
-            (self.state_dir / name).mkdir(exist_ok=True)
+            make_reachable(self.state_dir / name)
         # Only these belong to the unprivileged account: what root opens by name must not be
         # something that this account can replace.
         for name in ("run", "pg", "nginx/temp"):
-            path = self.state_dir / name
-            path.mkdir(exist_ok=True)
-            if self._user:
-                self._user.own(path)
+            make_reachable(self.state_dir / name)
+            self._give_to_user(self.state_dir / name)
         for name in ("access.log", "error.log"):
             path = self.state_dir / "logs" / name
             path.touch(0o640)
-            if self._user:
-                self._user.own(path)
+            self._give_to_user(path)
+
+    def _give_to_user(self, path):
+        if self._user:
+            self._user.own(path)
 
     def _load(self):
         try:
@@ -318,6 +330,7 @@ class System:
             if done.returncode:
                 raise PartFailed(f"{template} cannot be rendered:\n{done.stderr.strip()}")
             (folder / name).write_text(done.stdout)
+            (folder / name).chmod(0o644)
         done = subprocess.run([*self._nginx_argv(), "-t", "-q"], text=True, capture_output=True,
                               check=False, **self._drop())
         if done.returncode:
@@ -356,10 +369,18 @@ class System:
         self._nginx.stop([(signal.SIGQUIT, 10), (signal.SIGTERM, 10), (signal.SIGKILL, 10)])
 
     def reload(self):
-        """Render nginx's configuration again and have nginx take it without losing requests."""
+        """Render nginx's configuration again and have nginx take it without losing requests.
+
+        When it returns, every new connection is served by the new configuration."""
         self.render_nginx()
+        before = self._nginx.workers()
         if not self._nginx.signal(signal.SIGHUP):
             raise PartFailed("nginx does not run")
+
+        def taken():
+            return (set(self._nginx.workers()) - set(before)
+                    and not any(ports.listens(pid, self.http_port) for pid in before))
+        self._nginx.wait_for(taken, 20, "has not taken the new configuration")
 
     # --- all of it -------------------------------------------------------------------------
 
@@ -562,7 +583,7 @@ def main():
         return 0 if arguments.command == "down" else 3
     try:
         if arguments.command in ("up", "database"):
-            arguments.state.mkdir(parents=True, exist_ok=True)
+            make_reachable(arguments.state)
         if arguments.command in ("up", "database", "down"):
             with locked(arguments.state):
                 return commands[arguments.command](arguments)

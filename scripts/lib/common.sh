@@ -7,6 +7,9 @@ export PYTHONDONTWRITEBYTECODE=1
 # Their own settings of libpq must not send us to a database of theirs.
 unset PGHOST PGHOSTADDR PGPORT PGUSER PGPASSWORD PGPASSFILE PGDATABASE PGSERVICE PGOPTIONS PGSSLMODE
 
+# What is built here is run by an unprivileged account.
+umask 022
+
 say() { printf '%s\n' "$*"; }
 
 die() {

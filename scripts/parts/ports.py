@@ -1,7 +1,9 @@
 """Free TCP ports on loopback."""
 
+import os
 import random
 import socket
+from pathlib import Path
 
 from .process import PartFailed
 
@@ -47,3 +49,34 @@ def free_port(taken=(), host="127.0.0.1"):
         if is_free(port, host):
             return port
     raise PartFailed(f"no free port between {bottom} and {top} on {host}")
+
+
+def _listening_inodes(port):
+    """Inodes of the sockets that listen on this port, whatever the address."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def listens(pid, port):
+    """Whether the process holds a socket that listens on the port; False for a dead one."""
+    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        try:
+            if os.readlink(f"{folder}/{name}") in wanted:
+                return True
+        except OSError:
+            continue
+    return False

@@ -96,7 +96,7 @@ CREATE FUNCTION guard.in_the_way(
     p_tenant uuid, p_type uuid, p_room uuid,
     p_start timestamptz, p_end timestamptz, p_except uuid)
 RETURNS SETOF public.inventory_locks_shadow
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 2
 AS $$
 BEGIN
     -- Two statements, so that each finds its own partial index.
@@ -126,6 +126,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     v_blocker public.inventory_locks_shadow;
+    v_expired uuid;
 BEGIN
     SELECT w.* INTO v_blocker
     FROM guard.in_the_way(q.tenant_id, q.room_type_id, q.room_id,
@@ -134,12 +135,15 @@ BEGIN
     ORDER BY w.created_at, w.id
     LIMIT 1;
     IF v_blocker.id IS NULL THEN
-        UPDATE public.inventory_locks_shadow AS l
-        SET status = 'EXPIRED', updated_at = p_now
-        FROM guard.in_the_way(q.tenant_id, q.room_type_id, q.room_id,
-                              q.stay_start, q.stay_end, q.id) AS w
-        WHERE l.tenant_id = w.tenant_id AND l.id = w.id AND l.status = 'ACTIVE'
-          AND l.expires_at <= p_now;
+        FOR v_expired IN
+            SELECT w.id FROM guard.in_the_way(q.tenant_id, q.room_type_id, q.room_id,
+                                              q.stay_start, q.stay_end, q.id) AS w
+        LOOP
+            UPDATE public.inventory_locks_shadow AS l
+            SET status = 'EXPIRED', updated_at = p_now
+            WHERE l.tenant_id = q.tenant_id AND l.id = v_expired
+              AND l.status || '' = 'ACTIVE' AND l.expires_at <= p_now;
+        END LOOP;
     END IF;
     RETURN v_blocker;
 END
@@ -241,12 +245,19 @@ $$;
 
 -- Grants a batch of locks. Every array has one element for each request; no two
 -- requests of a batch have the same tenant and id. Answers come in any order.
+--
+-- Plans are kept for as long as a session lives, and one that was made while the table
+-- was empty must not read all of it when it is large. So here and in what follows, rows
+-- are searched from the requests by the primary key, one by one: LATERAL with OFFSET 0
+-- or FOR UPDATE leaves the planner no other order. And where an index on the active or
+-- the finished locks could answer instead, the condition reads "status || ''".
 CREATE FUNCTION guard.lock_batch(
     p_tenants uuid[], p_ids uuid[], p_properties uuid[], p_reservations uuid[],
     p_types uuid[], p_rooms uuid[], p_starts timestamptz[], p_ends timestamptz[],
     p_ttls integer[], p_reasons text[], p_correlations text[], p_metadata jsonb[])
 RETURNS SETOF guard.lock_answer
 LANGUAGE plpgsql
+SET enable_seqscan = off
 AS $$
 DECLARE
     v_now     timestamptz;
@@ -269,15 +280,7 @@ BEGIN
 
     -- The usual case: new locks on free places, all in one statement.
     RETURN QUERY
-    WITH input AS MATERIALIZED (
-        SELECT * FROM unnest(p_tenants, p_ids, p_properties, p_reservations, p_types, p_rooms,
-                             p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_metadata,
-                             v_tokens)
-            WITH ORDINALITY
-            AS i (tenant_id, id, property_id, reservation_id, room_type_id, room_id,
-                  stay_start, stay_end, ttl_seconds, reason, correlation_id, metadata,
-                  token, ordinal)
-    ), granted AS (
+    WITH granted AS (
         INSERT INTO public.inventory_locks_shadow AS l
                (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
                 stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
@@ -286,19 +289,22 @@ BEGIN
                i.stay_start, i.stay_end, guard.expires_at(v_now, i.ttl_seconds, i.stay_end),
                i.ttl_seconds, i.reason, i.correlation_id,
                i.metadata, i.token, v_now, v_now
-        FROM input AS i
+        FROM unnest(p_tenants, p_ids, p_properties, p_reservations, p_types, p_rooms,
+                    p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_metadata, v_tokens)
+            AS i (tenant_id, id, property_id, reservation_id, room_type_id, room_id,
+                  stay_start, stay_end, ttl_seconds, reason, correlation_id, metadata, token)
         WHERE i.stay_end > v_now
         -- In one order, so that batches with the same new ids don't wait for each other.
         ORDER BY i.tenant_id, i.id
         ON CONFLICT DO NOTHING
         RETURNING l.*
     )
-    SELECT i.ordinal::integer, 'LOCKED'::text,
+    SELECT array_position(v_tokens, g.fencing_token), 'LOCKED'::text,
            g.id, g.tenant_id, g.property_id, g.reservation_id, g.room_type_id, g.room_id,
            g.stay_start, g.stay_end, g.reason, g.correlation_id, g.expires_at, g.ttl_seconds,
            g.metadata, g.status, g.release_reason, g.released_at, g.fencing_token,
            g.created_at, g.updated_at
-    FROM granted AS g JOIN input AS i ON i.token = g.fencing_token;
+    FROM granted AS g;
 
     GET DIAGNOSTICS v_granted = ROW_COUNT;
     IF v_granted = cardinality(p_ids) THEN
@@ -309,16 +315,20 @@ BEGIN
     v_rest := ARRAY(
         SELECT i.ordinal::integer
         FROM unnest(p_tenants, p_ids, v_tokens) WITH ORDINALITY AS i (tenant_id, id, token, ordinal)
-        WHERE NOT EXISTS (SELECT FROM public.inventory_locks_shadow AS l
-                          WHERE l.tenant_id = i.tenant_id AND l.id = i.id
-                            AND l.fencing_token = i.token)
+        LEFT JOIN LATERAL (SELECT true AS granted
+                           FROM public.inventory_locks_shadow AS l
+                           WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+                             AND l.fencing_token = i.token
+                           OFFSET 0) AS l ON true
+        WHERE l.granted IS NULL
         ORDER BY i.ordinal);
     -- Their rows are locked in the order that releases keep too.
-    PERFORM FROM unnest(v_rest) AS r (ordinal)
-    JOIN public.inventory_locks_shadow AS l
-      ON l.tenant_id = p_tenants[r.ordinal] AND l.id = p_ids[r.ordinal]
-    ORDER BY l.tenant_id, l.id
-    FOR UPDATE OF l;
+    PERFORM FROM (SELECT p_tenants[r.ordinal] AS tenant_id, p_ids[r.ordinal] AS id
+                  FROM unnest(v_rest) AS r (ordinal)
+                  ORDER BY 1, 2) AS i,
+    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+             WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+             FOR UPDATE) AS l;
 
     FOREACH v_ordinal IN ARRAY v_rest LOOP
         IF p_ends[v_ordinal] <= v_now THEN

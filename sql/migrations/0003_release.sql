@@ -15,47 +15,44 @@ CREATE FUNCTION guard.release_batch(
     p_reasons text[], p_correlations text[], p_metadata jsonb[])
 RETURNS SETOF guard.release_answer
 LANGUAGE plpgsql
+SET enable_seqscan = off
 AS $$
 DECLARE
-    v_now timestamptz;
+    v_now     timestamptz := clock_timestamp();
+    v_ordinal integer;
 BEGIN
     -- Rows are locked in one order, so that two batches don't wait for each other.
     -- Rows that have ended are left alone: a grant that reclaims their place may
     -- have them in hand.
-    PERFORM FROM unnest(p_tenants, p_ids) AS i (tenant_id, id)
-    JOIN public.inventory_locks_shadow AS l
-      ON l.tenant_id = i.tenant_id AND l.id = i.id
-    WHERE l.status = 'ACTIVE' AND l.expires_at > clock_timestamp()
-    ORDER BY l.tenant_id, l.id
-    FOR UPDATE OF l;
-    -- Read only now, so that the wait for the rows is not dated back.
+    PERFORM FROM (SELECT * FROM unnest(p_tenants, p_ids) AS i (tenant_id, id) ORDER BY 1, 2) AS i,
+    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+             WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+               AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
+             FOR UPDATE) AS l;
+    -- Read again, so that the wait for the rows is not dated back.
     v_now := clock_timestamp();
 
-    RETURN QUERY
-    WITH input AS MATERIALIZED (
-        SELECT * FROM unnest(p_tenants, p_ids, p_reservations, p_reasons, p_correlations,
-                             p_metadata)
-            WITH ORDINALITY
-            AS i (tenant_id, id, reservation_id, reason, correlation_id, metadata, ordinal)
-    ), released AS (
+    FOR v_ordinal IN 1 .. cardinality(p_ids) LOOP
         UPDATE public.inventory_locks_shadow AS l
         SET status         = 'RELEASED',
-            release_reason = i.reason,
+            release_reason = p_reasons[v_ordinal],
             released_at    = v_now,
             updated_at     = v_now,
-            correlation_id = coalesce(i.correlation_id, l.correlation_id),
-            metadata       = CASE WHEN i.metadata IS NULL THEN l.metadata
-                                  ELSE coalesce(l.metadata, '{}') || i.metadata END
-        FROM input AS i
-        WHERE l.tenant_id = i.tenant_id AND l.id = i.id
-          AND (i.reservation_id IS NULL OR i.reservation_id = l.reservation_id)
-          AND l.status = 'ACTIVE' AND l.expires_at > v_now
-    )
-    SELECT i.ordinal::integer, CASE WHEN l.id IS NULL THEN 'NOT_FOUND' ELSE 'RELEASED' END
-    FROM input AS i
-    LEFT JOIN public.inventory_locks_shadow AS l
-      ON l.tenant_id = i.tenant_id AND l.id = i.id
-     AND (i.reservation_id IS NULL OR i.reservation_id = l.reservation_id);
+            correlation_id = coalesce(p_correlations[v_ordinal], l.correlation_id),
+            metadata       = CASE WHEN p_metadata[v_ordinal] IS NULL THEN l.metadata
+                                  ELSE coalesce(l.metadata, '{}') || p_metadata[v_ordinal] END
+        WHERE l.tenant_id = p_tenants[v_ordinal] AND l.id = p_ids[v_ordinal]
+          AND (p_reservations[v_ordinal] IS NULL OR l.reservation_id = p_reservations[v_ordinal])
+          AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now;
+        IF NOT FOUND THEN
+            PERFORM FROM public.inventory_locks_shadow AS l
+            WHERE l.tenant_id = p_tenants[v_ordinal] AND l.id = p_ids[v_ordinal]
+              AND (p_reservations[v_ordinal] IS NULL
+                   OR l.reservation_id = p_reservations[v_ordinal]);
+        END IF;
+        RETURN NEXT ROW(v_ordinal, CASE WHEN FOUND THEN 'RELEASED'
+                                        ELSE 'NOT_FOUND' END)::guard.release_answer;
+    END LOOP;
 END
 $$;
 
@@ -66,33 +63,39 @@ CREATE FUNCTION guard.bulk_release(
     p_tenant uuid, p_ids uuid[], p_reason text, p_correlation text, p_release uuid)
 RETURNS integer
 LANGUAGE plpgsql
+SET enable_seqscan = off
 AS $$
 DECLARE
-    v_now   timestamptz;
-    v_count integer;
+    v_now   timestamptz := clock_timestamp();
+    v_ids   uuid[] := ARRAY(SELECT DISTINCT i.id FROM unnest(p_ids) AS i (id) ORDER BY i.id);
+    v_id    uuid;
+    v_count integer := 0;
 BEGIN
     -- As in release_batch: one order, and the time after the wait.
-    PERFORM FROM public.inventory_locks_shadow AS l
-    WHERE l.tenant_id = p_tenant AND l.id = ANY (p_ids)
-      AND l.status = 'ACTIVE' AND l.expires_at > clock_timestamp()
-    ORDER BY l.id
-    FOR UPDATE;
+    PERFORM FROM unnest(v_ids) AS i (id),
+    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+             WHERE l.tenant_id = p_tenant AND l.id = i.id
+               AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
+             FOR UPDATE) AS l;
     v_now := clock_timestamp();
 
-    UPDATE public.inventory_locks_shadow AS l
-    SET status         = 'RELEASED',
-        release_reason = p_reason,
-        released_at    = v_now,
-        updated_at     = v_now,
-        correlation_id = coalesce(p_correlation, l.correlation_id),
-        release_id     = p_release
-    WHERE l.tenant_id = p_tenant AND l.id = ANY (p_ids)
-      AND l.status = 'ACTIVE' AND l.expires_at > v_now;
-
-    SELECT count(*) INTO v_count
-    FROM public.inventory_locks_shadow AS l
-    WHERE l.tenant_id = p_tenant AND l.id = ANY (p_ids)
-      AND l.status = 'RELEASED' AND l.release_id = p_release;
+    FOREACH v_id IN ARRAY v_ids LOOP
+        UPDATE public.inventory_locks_shadow AS l
+        SET status         = 'RELEASED',
+            release_reason = p_reason,
+            released_at    = v_now,
+            updated_at     = v_now,
+            correlation_id = coalesce(p_correlation, l.correlation_id),
+            release_id     = p_release
+        WHERE l.tenant_id = p_tenant AND l.id = v_id
+          AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now;
+        IF NOT FOUND THEN
+            PERFORM FROM public.inventory_locks_shadow AS l
+            WHERE l.tenant_id = p_tenant AND l.id = v_id
+              AND l.status || '' = 'RELEASED' AND l.release_id = p_release;
+        END IF;
+        v_count := v_count + FOUND::integer;
+    END LOOP;
     RETURN v_count;
 END
 $$;

@@ -17,12 +17,14 @@ $$;
 -- One page of a tenant's locks in the order of their ids, after p_after. A filter
 -- that is null does not filter; p_from and p_to are the collision range.
 -- The statement is put together from the filters in use, so that each combination
--- gets a plan of its own.
+-- gets a plan of its own. A page is small: an index that has its order is read until
+-- the page is full, and not collected in a bitmap first.
 CREATE FUNCTION guard.list_locks(
     p_tenant uuid, p_room uuid, p_type uuid, p_reservation uuid, p_status text,
     p_from timestamptz, p_to timestamptz, p_after uuid, p_limit integer)
 RETURNS SETOF guard.lock_view
 LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_bitmapscan = off
 AS $$
 DECLARE
     v_now   timestamptz := clock_timestamp();

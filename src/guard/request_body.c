@@ -7,12 +7,31 @@
 
 static const struct text_span ABSENT = {NULL, 0};
 
-/* What jansson says, without the piece of the body that it quotes ("... near 'x'"). */
+/* What jansson says, without the piece of the body that it quotes ("... near 'x'", or behind
+ * "invalid Unicode"). */
 static void describe_error(struct request_body *body, const json_error_t *error) {
+    static const char UNICODE[] = "invalid Unicode";
     const char *near = strstr(error->text, " near ");
-    const int length = near == NULL ? (int)strlen(error->text) : (int)(near - error->text);
+    int length = near == NULL ? (int)strlen(error->text) : (int)(near - error->text);
+    if (strncmp(error->text, UNICODE, sizeof UNICODE - 1) == 0)
+        length = (int)sizeof UNICODE - 1;
     snprintf(body->error, sizeof body->error, "%.*s at line %d, column %d", length, error->text,
              error->line, error->column < 0 ? 0 : error->column);
+}
+
+/* jansson overlooks a NUL that follows a number, true, false or null. */
+static bool has_nul(struct request_body *body, struct text_span text) {
+    const char *nul = memchr(text.data, '\0', text.length);
+    if (nul == NULL)
+        return false;
+    int line = 1;
+    int column = 1;
+    for (const char *at = text.data; at < nul; at++) {
+        line += *at == '\n' ? 1 : 0;
+        column = *at == '\n' ? 1 : column + 1;
+    }
+    snprintf(body->error, sizeof body->error, "NUL byte at line %d, column %d", line, column);
+    return true;
 }
 
 bool request_body_parse(struct request_body *body, struct text_span text) {
@@ -21,6 +40,8 @@ bool request_body_parse(struct request_body *body, struct text_span text) {
     body->text = text;
     if (text.length == 0)
         return true;
+    if (has_nul(body, text))
+        return false;
     body->object = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES, &error);
     if (body->object == NULL) {
         describe_error(body, &error);

@@ -34,7 +34,7 @@ class Proxy:
             self.armed = (b"\0" + statement.encode() + b"\0", count)
 
     def lose_some(self, rate):
-        """From now on this share of all answers is lost."""
+        """From now on this share of all answers to prepared statements is lost."""
         self.loss_rate = rate
 
     def refuse(self, refusing=True):
@@ -112,7 +112,8 @@ class Proxy:
                 marker, count = self.armed
                 self.armed = (marker, count - 1) if count > 1 else None
                 return True
-            return self.loss_rate > 0 and self.random.random() < self.loss_rate
+            # "B" binds a prepared statement; what sets a connection up is left alone.
+            return data[:1] == b"B" and self.random.random() < self.loss_rate
 
     def forget(self, pair):
         end(pair)

@@ -16,6 +16,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 sys.path.append(str(SOURCE / "scripts"))
 
 # pylint: disable=wrong-import-position
+from parts.process import children  # noqa: F401, for tests
 from system import System, make_state_dir
 
 # What no log may hold after a test, whatever the test did.
@@ -49,20 +50,20 @@ def check_steady(system, pids):
     check_logs(system)
 
 
-def make_system(**settings):
+def make_system(postgres_options=None, **settings):
     """A system in a folder of its own, not started."""
     environment = {name: os.environ[name] for name in SANITIZER_VARIABLES if name in os.environ}
     return System(make_state_dir(), build_dir=build_dir(), settings=settings,
-                  environment=environment,
+                  environment=environment, postgres_options=postgres_options,
                   guard_command=shlex.split(os.environ.get("AG_GUARD_COMMAND", "")))
 
 
 @contextlib.contextmanager
-def running(session, steady=True, **settings):
+def running(session, steady=True, postgres_options=None, **settings):
     """A started system; its folder stays when a test of this run failed.
 
     steady: the guard processes must be the same at the end. Not for tests that kill them."""
-    system = make_system(**settings)
+    system = make_system(postgres_options, **settings)
     with system:
         pids = system.guard_pids()
         yield system

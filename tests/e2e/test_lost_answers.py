@@ -11,8 +11,8 @@ import pytest
 
 from database import Database
 from proxy import Proxy
-from shape import check_json, check_locked, new_id
-from systems import check_steady, make_system, running, wait_for
+from shape import check_json, check_locked, check_problem, new_id
+from systems import check_steady, running, wait_for
 from tenant import Tenant, day
 from workload import Caller, Places, check_all, finish
 
@@ -161,14 +161,13 @@ def test_a_batch(proxied, proxy, guest, owner):
         tenant.close()
 
 
-def test_nothing_is_lost_when_many_answers_are(proxied, proxy, owner):
-    """One answer in fifty is lost, under load: what callers were told is so."""
+def test_callers_do_not_notice(proxied, proxy, owner):
+    """One answer in twenty is lost, under load: no caller is told of it, or told wrong."""
     places = Places([new_id(), new_id()])
     stop = threading.Event()
-    callers = [Caller(proxied.base_url, places, number, stop=stop, trouble=True)
-               for number in range(8)]
-    proxy.lose_some(0.02)
+    callers = [Caller(proxied.base_url, places, number, stop=stop) for number in range(8)]
     before = proxy.lost_answers
+    proxy.lose_some(0.05)
     for caller in callers:
         caller.start()
     wait_for(lambda: proxy.lost_answers > before + 100 or any(
@@ -176,12 +175,7 @@ def test_nothing_is_lost_when_many_answers_are(proxied, proxy, owner):
     stop.set()
     finish(callers, 20)
     proxy.lose_some(0.0)
-    proxied.wait_ready(15)
     check_all(owner, callers)
-    done = sum(caller.statuses[200] for caller in callers)
-    failed = sum(sum(caller.errors.values()) for caller in callers)
-    # A connection is made again at once: callers do not notice most losses.
-    assert failed < done / 10, (failed, done)
 
 
 def test_the_next_host_is_used(request):
@@ -211,24 +205,20 @@ def test_the_next_host_is_used(request):
         system.settings.pop("DATABASE_URL")
 
 
-def test_a_standby_is_passed_over():
+def test_a_standby_is_passed_over(request):
     """Only a server that takes writes will do; one that does not is as good as down."""
-    system = make_system()
-    try:
-        system.start()
+    with running(request.session) as system:
         tenant = Tenant(system.base_url)
         tenant.locked()
         owner = Database(system.owner_dsn)
-        owner.execute("ALTER DATABASE availability_guard SET default_transaction_read_only = on")
+        name = owner.value("SELECT quote_ident(current_database())")
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
         owner.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                    " WHERE application_name = 'availability-guard'")
         wait_for(lambda: tenant.client.get("/ready").status == 503, 10, "not ready")
-        assert tenant.lock(roomId=new_id()).json["error"] == "database_unavailable"
-        owner.execute("SET default_transaction_read_only = off")
-        owner.execute("ALTER DATABASE availability_guard RESET default_transaction_read_only")
+        check_problem(tenant.lock(roomId=new_id()), 503, "database_unavailable")
+        owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         owner.close()
         system.wait_ready(15)
         tenant.locked(roomId=new_id())
         tenant.close()
-    finally:
-        system.stop()

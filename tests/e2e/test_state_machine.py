@@ -9,7 +9,7 @@ import os
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from database import Database
@@ -17,7 +17,8 @@ from model import Model, Request
 from shape import check_conflict, check_locked, check_problem, instant, new_id
 from tenant import Tenant, moment
 
-DAYS = 8
+# Few enough that most requests meet a lock that is there already.
+DAYS = 6
 ROOMS = 2
 TYPES = 2
 # Keys that are no uuids, beside those that are, and beside requests without any.
@@ -133,6 +134,12 @@ class LockMachine(RuleBasedStateMachine):
         tenant, key = self.tenants[side], self.keys[key % len(self.keys)]
         self.ask(tenant, key, self.request(tenant, key, place, stay, reason, LONG))
 
+    @rule(side=SIDES, key=PICKS, place=PLACES, start=st.integers(-1, 2), nights=st.integers(3, 7))
+    def lock_for_long(self, side, key, place, start, nights):
+        """Over several locks at once: the oldest of them is in the way."""
+        tenant, key = self.tenants[side], self.keys[key % len(self.keys)]
+        self.ask(tenant, key, self.request(tenant, key, place, (start, nights), "LONG", LONG))
+
     @rule(side=SIDES, number=PICKS, reason=REASONS)
     def same_key_again(self, side, number, reason):
         """The id of any lock is a key of it, too."""
@@ -240,11 +247,24 @@ class LockMachine(RuleBasedStateMachine):
     @rule(side=SIDES, number=PICKS)
     def time_runs_out(self, side, number):
         """Any lock, at once: the owner of the database sets its expires_at to now."""
-        tenant = self.tenants[side]
+        self.let_run_out(self.tenants[side], number)
+
+    @rule(side=SIDES, number=PICKS, key=PICKS, reason=REASONS)
+    def take_over(self, side, number, key, reason):
+        """The place of a lock whose time has just run out, often by another key."""
+        tenant, key = self.tenants[side], self.keys[key % len(self.keys)]
+        lock = self.let_run_out(tenant, number)
+        if lock is not None:
+            self.ask(tenant, key, Request(tenant.id, lock_id_of(tenant, key), lock.room,
+                                          lock.room_type, lock.start, lock.end, reason, LONG))
+
+    def let_run_out(self, tenant, number):
         lock = self.pick(tenant, number)
-        if lock is not None and lock.status(self.clock.now()) == "ACTIVE":
-            self.clock.age(tenant.id, lock.id)
-            lock.expires_at = self.clock.lock_row(tenant.id, lock.id)["expires_at"]
+        if lock is None or lock.status(self.clock.now()) != "ACTIVE":
+            return None
+        self.clock.age(tenant.id, lock.id)
+        lock.expires_at = self.clock.lock_row(tenant.id, lock.id)["expires_at"]
+        return lock
 
     @precondition(lambda self: self.waits == 0)
     @rule(side=SIDES, key=PICKS, place=PLACES, stay=STAYS)
@@ -299,13 +319,18 @@ def days_of(text):
 
 
 def run_machine(system, examples, steps):
+    """AG_TEST_SHRINK=1: look for the shortest way to a failure, which can take minutes."""
     class Machine(LockMachine):
         pass
+
+    phases = [Phase.explicit, Phase.generate]
+    if os.environ.get("AG_TEST_SHRINK"):
+        phases.append(Phase.shrink)
 
     Machine.system = system
     Machine.TestCase.settings = settings(
         max_examples=int(os.environ.get("AG_TEST_EXAMPLES", examples)),
-        stateful_step_count=steps, deadline=None, database=None, print_blob=True,
+        stateful_step_count=steps, deadline=None, database=None, print_blob=True, phases=phases,
         suppress_health_check=list(HealthCheck))
     Machine.TestCase("runTest").runTest()
 

@@ -45,27 +45,33 @@ SELECT results_eq(
     'is where it was told to be, and keeps what was not given');
 SELECT cmp_ok((SELECT fencing_token FROM pg_temp.row_of(1)), '>', (SELECT max(fencing_token) FROM pg_temp.row_of(2)),
               'a move has a new token');
-SELECT is((SELECT created_at FROM pg_temp.row_of(1)), (SELECT created_at FROM before), 'and its old age');
+SELECT is((SELECT created_at FROM pg_temp.row_of(1)), (SELECT created_at FROM before),
+          'and its old age');
 
 CREATE TEMP TABLE moved AS SELECT * FROM pg_temp.row_of(1);
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 2, 4, room => 102, type => 77, ttl => 5, property => 99)),
           '1 CONFLICT 2', 'a move to a taken place');
 SELECT is(pg_temp.json_of(1), (SELECT to_jsonb(m) FROM moved AS m), 'leaves the lock as it was');
-SELECT is(pg_temp.outcomes(pg_temp.req(3, 2, 4, room => 101)), '1 CONFLICT 1', 'which still holds its place');
+SELECT is(pg_temp.outcomes(pg_temp.req(3, 2, 4, room => 101)), '1 CONFLICT 1',
+          'which still holds its place');
 
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, room => 102, property => 70, reservation => 80,
                                        correlation => 'third', metadata => '{"c": 3}')),
           '1 LOCKED 1', 'a move to a free place');
 SELECT results_eq(
     'SELECT property_id, reservation_id, correlation_id, metadata FROM pg_temp.row_of(1)',
-    $$VALUES (pg_temp.u(70), pg_temp.u(80), 'third', '{"c": 3}'::jsonb)$$, 'replaces what was given');
-SELECT is(pg_temp.outcomes(pg_temp.req(3, 0, 9, room => 101)), '1 LOCKED 3', 'the old place is free');
+    $$VALUES (pg_temp.u(70), pg_temp.u(80), 'third', '{"c": 3}'::jsonb)$$,
+          'replaces what was given');
+SELECT is(pg_temp.outcomes(pg_temp.req(3, 0, 9, room => 101)), '1 LOCKED 3',
+          'the old place is free');
 
-SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, type => 9)), '1 LOCKED 1', 'from a room to its type');
+SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, type => 9)), '1 LOCKED 1',
+          'from a room to its type');
 SELECT is((SELECT room_id FROM pg_temp.row_of(1)), NULL, 'has no room any more');
 SELECT is(pg_temp.outcomes(pg_temp.req(4, 5, 7, type => 9)), '1 CONFLICT 1', 'and holds the type');
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, type => 8)), '1 LOCKED 1', 'to another type');
-SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, room => 103, type => 8)), '1 LOCKED 1', 'and to a room');
+SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, room => 103, type => 8)), '1 LOCKED 1',
+          'and to a room');
 SELECT is(pg_temp.outcomes(pg_temp.req(4, 5, 7, type => 9), pg_temp.req(5, 5, 7, type => 8)),
           '1 LOCKED 4, 2 LOCKED 5', 'the types are free');
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 5, 6, room => 104), pg_temp.req(6, 5, 6, room => 103)),
@@ -111,9 +117,11 @@ SELECT is((SELECT count(DISTINCT fencing_token) FROM inventory_locks_shadow),
 
 -- Not when somebody has their place by now.
 SELECT pg_temp.release(11);
-SELECT is(pg_temp.outcomes(pg_temp.req(20, 0, 3, room => 111)), '1 LOCKED 20', 'somebody takes the place');
+SELECT is(pg_temp.outcomes(pg_temp.req(20, 0, 3, room => 111)), '1 LOCKED 20',
+          'somebody takes the place');
 CREATE TEMP TABLE released AS SELECT * FROM pg_temp.row_of(11);
-SELECT is(pg_temp.outcomes(pg_temp.req(11, 0, 3, room => 111)), '1 CONFLICT 20', 'the former holder is refused');
+SELECT is(pg_temp.outcomes(pg_temp.req(11, 0, 3, room => 111)), '1 CONFLICT 20',
+          'the former holder is refused');
 SELECT is(pg_temp.json_of(11), (SELECT to_jsonb(r) FROM released AS r), 'and stays released');
 SELECT is(pg_temp.outcomes(pg_temp.req(11, 0, 3, room => 111, tenant => 2)), '1 LOCKED 11',
           'the same id of another tenant is another lock');

@@ -20,18 +20,25 @@ SELECT lives_ok('SELECT pg_temp.put(2, 3, 4, 101)', 'one after the other');
 SELECT lives_ok('SELECT pg_temp.put(3, 0, 3, 102)', 'another room');
 SELECT lives_ok('SELECT pg_temp.put(1, 0, 3, 101, tenant => 2)', 'another tenant');
 SELECT lives_ok('SELECT pg_temp.put(4, 0, 3, NULL, 1)', 'a type');
-SELECT throws_ok('SELECT pg_temp.put(5, 2, 4, NULL, 1)', '23P01', NULL, 'overlapping locks of a type');
+SELECT throws_ok('SELECT pg_temp.put(5, 2, 4, NULL, 1)', '23P01', NULL,
+    'overlapping locks of a type');
 SELECT lives_ok('SELECT pg_temp.put(5, 2, 4, NULL, 2)', 'another type');
-SELECT lives_ok('SELECT pg_temp.put(6, 2, 4, 101, status => ''EXPIRED'')', 'an expired lock is in nobody''s way');
-SELECT lives_ok('SELECT pg_temp.put(7, 2, 4, 101, status => ''RELEASED'')', 'nor is a released one');
+SELECT lives_ok('SELECT pg_temp.put(6, 2, 4, 101, status => ''EXPIRED'')',
+    'an expired lock is in nobody''s way');
+SELECT lives_ok('SELECT pg_temp.put(7, 2, 4, 101, status => ''RELEASED'')',
+    'nor is a released one');
 SELECT throws_ok($$UPDATE inventory_locks_shadow SET status = 'ACTIVE' WHERE id = pg_temp.u(7)$$, '23P01', NULL,
                  'until it is active again');
 SELECT throws_ok($$UPDATE inventory_locks_shadow SET room_id = NULL WHERE id = pg_temp.u(1)
-                   AND tenant_id = pg_temp.u(1)$$, '23P01', NULL, 'a room lock that becomes one of its taken type');
-SELECT throws_ok('SELECT pg_temp.put(1, 50, 51, 109)', '23505', NULL, 'one row for an id and tenant');
+                   AND tenant_id = pg_temp.u(1)$$, '23P01', NULL,
+          'a room lock that becomes one of its taken type');
+SELECT throws_ok('SELECT pg_temp.put(1, 50, 51, 109)', '23505', NULL,
+    'one row for an id and tenant');
 SELECT throws_ok('SELECT pg_temp.put(8, 3, 3, 103)', '23514', NULL, 'an empty stay');
-SELECT throws_ok('SELECT pg_temp.put(8, 3, 2, 103)', '23514', NULL, 'a stay that ends before it starts');
-SELECT throws_ok('SELECT pg_temp.put(8, 2, 3, 103, status => ''LOST'')', '23514', NULL, 'an unknown status');
+SELECT throws_ok('SELECT pg_temp.put(8, 3, 2, 103)', '23514', NULL,
+    'a stay that ends before it starts');
+SELECT throws_ok('SELECT pg_temp.put(8, 2, 3, 103, status => ''LOST'')', '23514', NULL,
+    'an unknown status');
 
 -- So that the table can be spread by tenant.
 SELECT is_empty(

@@ -25,7 +25,8 @@ SELECT ok((SELECT release_reason IS NULL AND released_at IS NULL AND fencing_tok
           'a new lock has a token and is not released');
 SELECT ok((SELECT created_at = updated_at AND created_at BETWEEN now() AND clock_timestamp() FROM answer),
           'created and updated now');
-SELECT is((SELECT expires_at - updated_at FROM answer), interval '600 seconds', 'expires after its ttl');
+SELECT is((SELECT expires_at - updated_at FROM answer), interval '600 seconds',
+          'expires after its ttl');
 
 -- The order of the columns is what the service reads.
 CREATE FUNCTION pg_temp.columns(type regclass, first integer) RETURNS text LANGUAGE sql
@@ -50,26 +51,39 @@ SELECT is(guard.expires_at('2026-01-01 00:00Z', 180, '2026-01-01 00:02Z'), '2026
           'the stay ends first');
 
 -- Overlap is half-open.
-SELECT is(pg_temp.outcomes(pg_temp.req(3, 3, 4, room => 101)), '1 LOCKED 3', 'arrival when the other leaves');
-SELECT is(pg_temp.outcomes(pg_temp.req(4, -2, 0, room => 101)), '1 LOCKED 4', 'leaving when the other arrives');
-SELECT is(pg_temp.outcomes(pg_temp.req(5, 2.9, 3, room => 101)), '1 CONFLICT 1', 'the last hours overlap');
-SELECT is(pg_temp.outcomes(pg_temp.req(5, -0.1, 0.1, room => 101)), '1 CONFLICT 1', 'over an edge: the older of the two');
+SELECT is(pg_temp.outcomes(pg_temp.req(3, 3, 4, room => 101)), '1 LOCKED 3',
+          'arrival when the other leaves');
+SELECT is(pg_temp.outcomes(pg_temp.req(4, -2, 0, room => 101)), '1 LOCKED 4',
+          'leaving when the other arrives');
+SELECT is(pg_temp.outcomes(pg_temp.req(5, 2.9, 3, room => 101)), '1 CONFLICT 1',
+          'the last hours overlap');
+SELECT is(pg_temp.outcomes(pg_temp.req(5, -0.1, 0.1, room => 101)), '1 CONFLICT 1',
+          'over an edge: the older of the two');
 SELECT is(pg_temp.outcomes(pg_temp.req(5, 1, 2, room => 101)), '1 CONFLICT 1', 'inside');
-SELECT is(pg_temp.outcomes(pg_temp.req(5, -9, 9, room => 101)), '1 CONFLICT 1', 'around all: the oldest');
+SELECT is(pg_temp.outcomes(pg_temp.req(5, -9, 9, room => 101)), '1 CONFLICT 1',
+          'around all: the oldest');
 SELECT is_empty('SELECT * FROM pg_temp.row_of(5)', 'a conflict leaves no row');
-SELECT is(pg_temp.outcomes(pg_temp.req(6, 3 - 0.00001, 3.5, room => 101)), '1 CONFLICT 1', 'less than a second');
+SELECT is(pg_temp.outcomes(pg_temp.req(6, 3 - 0.00001, 3.5, room => 101)), '1 CONFLICT 1',
+          'less than a second');
 
 -- Rooms, types and tenants.
-SELECT is(pg_temp.outcomes(pg_temp.req(10, 0, 3, type => 9)), '1 LOCKED 10', 'a type lock beside a room lock of the type');
-SELECT is(pg_temp.outcomes(pg_temp.req(11, 1, 2, type => 9)), '1 CONFLICT 10', 'type locks collide');
+SELECT is(pg_temp.outcomes(pg_temp.req(10, 0, 3, type => 9)), '1 LOCKED 10',
+          'a type lock beside a room lock of the type');
+SELECT is(pg_temp.outcomes(pg_temp.req(11, 1, 2, type => 9)), '1 CONFLICT 10',
+          'type locks collide');
 SELECT is(pg_temp.outcomes(pg_temp.req(11, 1, 2, type => 8)), '1 LOCKED 11', 'another type');
-SELECT is(pg_temp.outcomes(pg_temp.req(12, 1, 2, room => 103, type => 9)), '1 LOCKED 12', 'a room lock beside a type lock of its type');
-SELECT is(pg_temp.outcomes(pg_temp.req(13, 1, 2, room => 101, type => 3)), '1 CONFLICT 1', 'a room is one room, whatever the type');
-SELECT is(pg_temp.outcomes(pg_temp.req(14, 1, 2, type => 101)), '1 LOCKED 14', 'a type with the id of a taken room');
-SELECT is(pg_temp.outcomes(pg_temp.req(15, 1, 2, room => 9, type => 2)), '1 LOCKED 15', 'a room with the id of a taken type');
+SELECT is(pg_temp.outcomes(pg_temp.req(12, 1, 2, room => 103, type => 9)), '1 LOCKED 12',
+          'a room lock beside a type lock of its type');
+SELECT is(pg_temp.outcomes(pg_temp.req(13, 1, 2, room => 101, type => 3)), '1 CONFLICT 1',
+          'a room is one room, whatever the type');
+SELECT is(pg_temp.outcomes(pg_temp.req(14, 1, 2, type => 101)), '1 LOCKED 14',
+          'a type with the id of a taken room');
+SELECT is(pg_temp.outcomes(pg_temp.req(15, 1, 2, room => 9, type => 2)), '1 LOCKED 15',
+          'a room with the id of a taken type');
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 0, 3, room => 101, type => 9, tenant => 2)), '1 LOCKED 1',
           'another tenant: the same id, room and stay');
-SELECT is((SELECT count(*) FROM inventory_locks_shadow WHERE id = pg_temp.u(1)), 2::bigint, 'are two locks');
+SELECT is((SELECT count(*) FROM inventory_locks_shadow WHERE id = pg_temp.u(1)), 2::bigint,
+          'are two locks');
 SELECT is(pg_temp.json_of(1, 'release_id'),
           (SELECT to_jsonb(a) - '{ordinal,outcome}'::text[] FROM answer AS a),
           'and the first was not touched');

@@ -24,7 +24,8 @@ $$;
 SELECT results_eq(
     format('SELECT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = %L', :'role'),
     'VALUES (true, false, false, false, false, false)', 'can log in, and nothing else');
-SELECT is_empty(format('SELECT * FROM pg_auth_members WHERE member = %L::regrole', quote_ident(:'role')), 'is a member of nothing');
+SELECT is_empty(format('SELECT * FROM pg_auth_members WHERE member = %L::regrole', quote_ident(:'role')),
+          'is a member of nothing');
 SELECT is_empty(
     format($$SELECT objid FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass AND refobjid = %L::regrole$$, quote_ident(:'role')),
     'owns nothing');
@@ -53,39 +54,50 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(
     ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb])$$, 'release_batch');
 SELECT is((SELECT status FROM pg_temp.row_of(2)), 'RELEASED', 'has released');
 SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-000000000001',
-    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$, 'bulk_release');
-SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001')$$, 'get_lock');
-SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$, 'list_locks');
+    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$,
+          'bulk_release');
+SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001')$$,
+    'get_lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
+    'list_locks');
 SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');
 UPDATE inventory_locks_shadow SET updated_at = now() - interval '10 days' WHERE id = pg_temp.u(2);
 SELECT pg_temp.allowed($$SELECT guard.purge_finished(5, 10)$$, 'purge_finished');
 SELECT is_empty('SELECT * FROM pg_temp.row_of(2)', 'has purged');
-SELECT pg_temp.allowed($$SELECT pg_try_advisory_xact_lock(1)$$, 'an advisory lock (one sweeper leads)');
-SELECT pg_temp.allowed($$SELECT pg_is_in_recovery(), pg_backend_pid()$$, 'what any session may ask');
+SELECT pg_temp.allowed($$SELECT pg_try_advisory_xact_lock(1)$$,
+    'an advisory lock (one sweeper leads)');
+SELECT pg_temp.allowed($$SELECT pg_is_in_recovery(), pg_backend_pid()$$,
+    'what any session may ask');
 
 -- What it may not do to locks.
 SELECT pg_temp.refused('DELETE FROM inventory_locks_shadow', 'no DELETE');
 SELECT pg_temp.refused('TRUNCATE inventory_locks_shadow', 'no TRUNCATE');
 SELECT pg_temp.refused('DROP TABLE inventory_locks_shadow', 'no DROP');
-SELECT pg_temp.refused('ALTER TABLE inventory_locks_shadow DROP CONSTRAINT inventory_locks_shadow_room_excl', 'constraints stay');
+SELECT pg_temp.refused('ALTER TABLE inventory_locks_shadow DROP CONSTRAINT inventory_locks_shadow_room_excl',
+    'constraints stay');
 SELECT pg_temp.refused('DROP INDEX inventory_locks_shadow_expiry', 'indexes stay');
 SELECT pg_temp.refused('CREATE INDEX ON inventory_locks_shadow (reason)', 'no new ones');
-SELECT pg_temp.refused('CREATE TRIGGER t BEFORE INSERT ON inventory_locks_shadow FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'no triggers');
+SELECT pg_temp.refused('CREATE TRIGGER t BEFORE INSERT ON inventory_locks_shadow FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'no triggers');
 SELECT ok(NOT has_table_privilege(:'role', 'inventory_locks_shadow', 'REFERENCES, TRIGGER, TRUNCATE, DELETE, UPDATE'),
           'nor references, by the book');
-SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET tenant_id = id', 'a lock does not change hands');
+SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET tenant_id = id',
+    'a lock does not change hands');
 SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET id = tenant_id', 'nor its id');
 SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET created_at = now()', 'nor its age');
 
 -- Nor to the rest.
 SELECT pg_temp.refused($$SELECT setval('guard.fencing_token', 1)$$, 'tokens do not go back');
 SELECT pg_temp.refused('ALTER SEQUENCE guard.fencing_token RESTART', 'by no way');
-SELECT pg_temp.refused($$INSERT INTO guard.schema_migrations VALUES (99, 'x', 'x')$$, 'no migrations: INSERT');
+SELECT pg_temp.refused($$INSERT INTO guard.schema_migrations VALUES (99, 'x', 'x')$$,
+    'no migrations: INSERT');
 SELECT pg_temp.refused('UPDATE guard.schema_migrations SET version = 99', 'no migrations: UPDATE');
 SELECT pg_temp.refused('DELETE FROM guard.schema_migrations', 'no migrations: DELETE');
 SELECT pg_temp.refused('CREATE TABLE guard.t (a integer)', 'nothing new in the schema guard');
-SELECT pg_temp.refused('CREATE FUNCTION guard.f() RETURNS integer LANGUAGE sql AS ''SELECT 1''', 'no functions there');
-SELECT pg_temp.refused('CREATE OR REPLACE FUNCTION guard.schema_version() RETURNS integer LANGUAGE sql AS ''SELECT 99''', 'nor other ones');
+SELECT pg_temp.refused('CREATE FUNCTION guard.f() RETURNS integer LANGUAGE sql AS ''SELECT 1''',
+    'no functions there');
+SELECT pg_temp.refused('CREATE OR REPLACE FUNCTION guard.schema_version() RETURNS integer LANGUAGE sql AS ''SELECT 99''',
+    'nor other ones');
 SELECT pg_temp.refused('CREATE SCHEMA s', 'no schema');
 SELECT pg_temp.refused('CREATE ROLE r', 'no role');
 

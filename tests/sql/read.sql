@@ -20,13 +20,17 @@ UPDATE inventory_locks_shadow SET status = 'EXPIRED' WHERE id = pg_temp.u(5);
 -- One.
 SELECT is((SELECT to_jsonb(g) FROM guard.get_lock(pg_temp.u(1), pg_temp.u(4)) AS g), pg_temp.json_of(4, 'release_id'),
           'a lock is its row');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(1))), 'ACTIVE', 'an active one');
+SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(1))), 'ACTIVE',
+          'an active one');
 SELECT results_eq('SELECT status, release_reason FROM guard.get_lock(pg_temp.u(1), pg_temp.u(2))',
                   $$VALUES ('RELEASED', 'GONE')$$, 'a released one');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(3))), 'EXPIRED', 'an expired one, not swept yet');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(5))), 'EXPIRED', 'an expired one, swept');
+SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(3))), 'EXPIRED',
+          'an expired one, not swept yet');
+SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(5))), 'EXPIRED',
+          'an expired one, swept');
 SELECT is_empty('SELECT * FROM guard.get_lock(pg_temp.u(1), pg_temp.u(99))', 'an unknown one');
-SELECT is_empty('SELECT * FROM guard.get_lock(pg_temp.u(2), pg_temp.u(4))', 'one of another tenant');
+SELECT is_empty('SELECT * FROM guard.get_lock(pg_temp.u(2), pg_temp.u(4))',
+          'one of another tenant');
 
 -- Pages.
 CREATE FUNCTION pg_temp.list(

@@ -13,12 +13,14 @@ CREATE TEMP TABLE before AS SELECT * FROM inventory_locks_shadow;
 SELECT is(pg_temp.release(99), 'NOT_FOUND', 'an unknown lock');
 SELECT is(pg_temp.release(1, tenant => 2), 'NOT_FOUND', 'a lock of another tenant');
 SELECT is(pg_temp.release(1, reservation => 9), 'NOT_FOUND', 'another reservation');
-SELECT is(pg_temp.release(2, reservation => 9), 'NOT_FOUND', 'a reservation where the lock has none');
+SELECT is(pg_temp.release(2, reservation => 9), 'NOT_FOUND',
+          'a reservation where the lock has none');
 SELECT is((SELECT jsonb_agg(to_jsonb(l) ORDER BY id) FROM inventory_locks_shadow AS l),
           (SELECT jsonb_agg(to_jsonb(b) ORDER BY id) FROM before AS b), 'nothing has changed');
 
 -- A release.
-SELECT is(pg_temp.release(1, 8, 'CHECK_OUT', 'd', '{"b": 2, "c": {"x": 3}}'), 'RELEASED', 'released');
+SELECT is(pg_temp.release(1, 8, 'CHECK_OUT', 'd', '{"b": 2, "c": {"x": 3}}'), 'RELEASED',
+          'released');
 SELECT results_eq(
     'SELECT status, release_reason, correlation_id, metadata FROM pg_temp.row_of(1)',
     $$VALUES ('RELEASED', 'CHECK_OUT', 'd', '{"a": 1, "b": 2, "c": {"x": 3}}'::jsonb)$$,
@@ -37,7 +39,8 @@ SELECT is(pg_temp.outcomes(pg_temp.req(5, 1, 2, room => 101)), '1 LOCKED 5', 'th
 -- Nothing given, nothing changed; no metadata yet.
 SELECT is(pg_temp.release(2), 'RELEASED', 'without anything');
 SELECT results_eq('SELECT correlation_id, metadata, release_reason FROM pg_temp.row_of(2)',
-                  $$VALUES (NULL::text, NULL::jsonb, 'RELEASE_REQUEST')$$, 'leaves those as they were');
+                  $$VALUES (NULL::text, NULL::jsonb, 'RELEASE_REQUEST')$$,
+          'leaves those as they were');
 SELECT is(pg_temp.release(3, metadata => '{"k": "v"}'), 'RELEASED', 'metadata onto none');
 SELECT is((SELECT metadata FROM pg_temp.row_of(3)), '{"k": "v"}', 'is set');
 
@@ -91,12 +94,16 @@ CREATE TEMP TABLE bulk AS SELECT * FROM inventory_locks_shadow;
 SELECT is(pg_temp.bulk(901), 2, 'the same release sent again counts the same');
 SELECT is(pg_temp.bulk(902), 0, 'another release finds nothing to do');
 SELECT is((SELECT jsonb_agg(to_jsonb(l) ORDER BY tenant_id, id) FROM inventory_locks_shadow AS l),
-          (SELECT jsonb_agg(to_jsonb(b) ORDER BY tenant_id, id) FROM bulk AS b), 'neither changes anything');
+          (SELECT jsonb_agg(to_jsonb(b) ORDER BY tenant_id, id) FROM bulk AS b),
+          'neither changes anything');
 SELECT is(pg_temp.bulk(903, 'd', 2), 1, 'the other tenant releases its own');
 SELECT is((SELECT correlation_id FROM pg_temp.row_of(31, 2)), 'd', 'with a correlation id');
-SELECT is(pg_temp.outcomes(pg_temp.req(31, 0, 1, room => 301)), '1 LOCKED 31', 'a released lock granted anew');
-SELECT is(pg_temp.bulk(901), 2, 'is released by a repetition too: whoever sent it has no answer yet');
-SELECT is(guard.bulk_release(pg_temp.u(1), '{}', 'BULK_RELEASE', NULL, pg_temp.u(904)), 0, 'nothing to release');
+SELECT is(pg_temp.outcomes(pg_temp.req(31, 0, 1, room => 301)), '1 LOCKED 31',
+          'a released lock granted anew');
+SELECT is(pg_temp.bulk(901), 2,
+          'is released by a repetition too: whoever sent it has no answer yet');
+SELECT is(guard.bulk_release(pg_temp.u(1), '{}', 'BULK_RELEASE', NULL, pg_temp.u(904)), 0,
+          'nothing to release');
 
 SELECT * FROM finish();
 ROLLBACK;

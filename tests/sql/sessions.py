@@ -1,6 +1,7 @@
 """What the concurrency tests share: a session that calls the functions as the service does,
 a log of every grant written by the database itself, and what must hold of both."""
 
+import collections
 import datetime
 import threading
 import uuid
@@ -39,12 +40,14 @@ class Request:
 
 
 class Session:
-    """One connection as the service's role. begin() and end() for a transaction of several calls."""
+    """One connection as the service's role. begin() and end(): a transaction of several calls."""
 
     def __init__(self, database, user=None, **changes):
         self._connection = scratch.connect(database, **changes)
         self._cursor = self._connection.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor)
         self.pid = self._connection.get_backend_pid()
+        # A list would be cut to the last 50.
+        self._connection.notices = self.notices = collections.deque()
         if user:
             self.execute(f"SET ROLE {user}")
 
@@ -69,7 +72,8 @@ class Session:
         return self.execute(
             "SELECT * FROM guard.release_batch(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[],"
             " %s::text[], %s::jsonb[]) ORDER BY ordinal",
-            ([t for t, _ in pairs], [i for _, i in pairs], nulls, ["TEST"] * len(pairs), nulls, nulls))
+            ([tenant for tenant, _ in pairs], [id_ for _, id_ in pairs], nulls,
+             ["TEST"] * len(pairs), nulls, nulls))
 
     def begin(self):
         self.execute("BEGIN")
@@ -119,7 +123,8 @@ def start_grant_log(owner):
             IF TG_OP = 'INSERT' OR NEW.fencing_token <> OLD.fencing_token THEN
                 INSERT INTO public.grant_log (tenant_id, id, place, token)
                 VALUES (NEW.tenant_id, NEW.id,
-                        coalesce('room ' || NEW.room_id, 'type ' || NEW.room_type_id), NEW.fencing_token);
+                        coalesce('room ' || NEW.room_id, 'type ' || NEW.room_type_id),
+                        NEW.fencing_token);
             END IF;
             RETURN NULL;
         END
@@ -131,7 +136,8 @@ def start_grant_log(owner):
 OVERLAPS = """
     SELECT count(*) FROM inventory_locks_shadow AS a JOIN inventory_locks_shadow AS b
       ON a.tenant_id = b.tenant_id AND a.id < b.id
-     AND (a.room_id = b.room_id OR a.room_id IS NULL AND b.room_id IS NULL AND a.room_type_id = b.room_type_id)
+     AND (a.room_id = b.room_id
+          OR a.room_id IS NULL AND b.room_id IS NULL AND a.room_type_id = b.room_type_id)
      AND a.stay_start < b.stay_end AND b.stay_start < a.stay_end
     WHERE a.status = 'ACTIVE' AND b.status = 'ACTIVE'
       AND a.expires_at > clock_timestamp() AND b.expires_at > clock_timestamp()"""
@@ -142,7 +148,7 @@ def overlaps(owner):
 
 
 def token_regressions(owner):
-    """Transactions that granted locks of a resource with a token not larger than all of the one before.
+    """Transactions with a token for a resource not larger than all of the one before.
 
     Among the locks of one transaction there is no order: they come into being together."""
     return owner.execute("""
@@ -160,7 +166,8 @@ def check_answer(request, answer):
     place = (answer.tenant_id, "type" if room is None else "room", room or type_)
     assert answer.status == "ACTIVE" and place == request.place()
     if answer.outcome == "LOCKED":
-        assert (answer.id, answer.stay_start, answer.stay_end) == (request.id, request.start, request.end)
+        assert answer.id == request.id
+        assert (answer.stay_start, answer.stay_end) == (request.start, request.end)
     else:
         assert answer.outcome == "CONFLICT" and answer.id != request.id
         assert answer.stay_start < request.end and request.start < answer.stay_end

@@ -1,9 +1,10 @@
--- Housekeeping: the sweep and the purge. What several sessions do at once is in test_concurrency.py.
+-- Housekeeping: the sweep and the purge. Several sessions at once: test_concurrency.py.
 BEGIN;
 \ir support/helpers.psql
 SELECT plan(24);
 
-SELECT results_eq('SELECT swept, lag_ms FROM guard.sweep_expired(10)', 'VALUES (0, 0::bigint)', 'nothing to sweep');
+SELECT results_eq('SELECT swept, lag_ms FROM guard.sweep_expired(10)', 'VALUES (0, 0::bigint)',
+    'nothing to sweep');
 
 SELECT is((SELECT count(*) FROM pg_temp.lock(VARIADIC (
               SELECT array_agg(pg_temp.req(i, 0, 1, room => i)) FROM generate_series(1, 10) AS i))),
@@ -25,11 +26,14 @@ SELECT is(pg_temp.json_of(5, 'status', 'updated_at'),
           'marking changes nothing else');
 SELECT ok((SELECT updated_at >= now() FROM pg_temp.row_of(5)), 'and dates the change');
 SELECT is((SELECT swept FROM guard.sweep_expired(100)), 3, 'the rest');
-SELECT results_eq('SELECT swept, lag_ms FROM guard.sweep_expired(100)', 'VALUES (0, 0::bigint)', 'and no more');
+SELECT results_eq('SELECT swept, lag_ms FROM guard.sweep_expired(100)', 'VALUES (0, 0::bigint)',
+    'and no more');
 SELECT results_eq(
     $$SELECT status, count(*) FROM inventory_locks_shadow GROUP BY 1 ORDER BY 1$$,
-    $$VALUES ('ACTIVE', 2::bigint), ('EXPIRED', 7), ('RELEASED', 1)$$, 'active and released locks are left alone');
-SELECT is(pg_temp.json_of(10), (SELECT to_jsonb(b) FROM before AS b WHERE id = pg_temp.u(10)), 'wholly');
+    $$VALUES ('ACTIVE', 2::bigint), ('EXPIRED', 7), ('RELEASED', 1)$$,
+          'active and released locks are left alone');
+SELECT is(pg_temp.json_of(10), (SELECT to_jsonb(b) FROM before AS b WHERE id = pg_temp.u(10)),
+          'wholly');
 
 -- Purge. Locks 1 to 7 expired, 10 is released, 8 and 9 are active.
 CREATE FUNCTION pg_temp.age(n integer, days numeric) RETURNS void LANGUAGE sql AS $$

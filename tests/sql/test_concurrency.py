@@ -7,11 +7,14 @@ import uuid
 import psycopg2
 import pytest
 
-from sessions import (TENANTS, Request, Session, check_answer, day, in_threads, overlaps, start_grant_log,
-                      token_regressions)
+from sessions import (TENANTS, Request, Session, check_answer, day, in_threads, overlaps,
+                      start_grant_log, token_regressions)
 from waiting import wait_until
 
 SESSIONS = 8
+# Lets the time of all locks run out.
+RUN_OUT = ("UPDATE inventory_locks_shadow"
+           " SET expires_at = clock_timestamp() - interval '1 second'")
 
 
 @pytest.fixture
@@ -119,31 +122,32 @@ def check_database(owner, tally):
     assert tally.counts["LOCKED"] > 100 and tally.counts["CONFLICT"] > 100, "nothing was at stake"
 
 
-def test_locks_only(open_session, owner, record_property):
-    """Batches of locks, renewals and moves never overlap, lose a lock or wait for each other in a circle."""
+def test_locks_only(open_session, owner):
+    """Locks, renewals and moves never overlap, lose a lock or wait for each other in a circle."""
     tally = Tally()
 
     def observe(session, _dice):
         assert overlaps(session) == 0
     run_batches(open_session, tally, 150, [observe], ids=100, rooms=12, days=40, size=12)
-    record_property("counts", tally.counts)
     print(tally.counts)
     check_database(owner, tally)
     # Nothing was released: what each lock was told last is what it is.
     last = {}
     for tenant, id_, token in tally.grants:
         last[tenant, id_] = max(token, last.get((tenant, id_), 0))
-    rows = owner.execute("SELECT tenant_id, id, fencing_token FROM inventory_locks_shadow WHERE status = 'ACTIVE'")
+    rows = owner.execute("SELECT tenant_id, id, fencing_token FROM inventory_locks_shadow"
+                         " WHERE status = 'ACTIVE'")
     assert {(row[0], row[1]): row[2] for row in rows} == last
     assert tally.counts["deadlocks"] == 0
 
 
-def test_everything_at_once(open_session, owner, record_property):
+def test_everything_at_once(open_session, owner):
     """The same with releases, bulk releases, locks that run out, sweeps and purges between."""
     tally = Tally()
 
     def some_locks(session, dice, count):
-        rows = session.execute("SELECT tenant_id, id FROM inventory_locks_shadow WHERE status = 'ACTIVE'")
+        rows = session.execute("SELECT tenant_id, id FROM inventory_locks_shadow"
+                               " WHERE status = 'ACTIVE'")
         return dice.sample(rows, min(len(rows), count))
 
     def release(session, dice):
@@ -171,12 +175,14 @@ def test_everything_at_once(open_session, owner, record_property):
     def observe(session, _dice):
         assert overlaps(session) == 0
 
-    run_batches(open_session, tally, 120, [release, release, bulk_release, let_run_out, sweep, sweep, observe],
+    run_batches(open_session, tally, 120,
+                [release, release, bulk_release, let_run_out, sweep, sweep, observe],
                 ids=60, rooms=6, days=8, size=12)
-    record_property("counts", tally.counts)
     print(tally.counts)
     check_database(owner, tally)
-    assert owner.execute("SELECT count(*) FROM inventory_locks_shadow WHERE status <> 'ACTIVE'")[0][0] > 100
+    (ended,), = owner.execute("SELECT count(*) FROM inventory_locks_shadow"
+                              " WHERE status <> 'ACTIVE'")
+    assert ended > 100
     assert tally.counts["deadlocks"] == 0
 
 
@@ -199,7 +205,8 @@ def test_one_place_one_winner(open_session, owner):
     for turn in range(rounds):
         answers = [(outcome, id_) for number, outcome, id_ in winners if number == turn]
         assert len(answers) == SESSIONS and len({id_ for _, id_ in answers}) == 1
-        assert sorted(outcome for outcome, _ in answers) == ["CONFLICT"] * (SESSIONS - 1) + ["LOCKED"]
+        outcomes = sorted(outcome for outcome, _ in answers)
+        assert outcomes == ["CONFLICT"] * (SESSIONS - 1) + ["LOCKED"]
     assert owner.execute("SELECT count(*) FROM inventory_locks_shadow") == [(rounds,)]
     assert token_regressions(owner) == []
 
@@ -299,7 +306,8 @@ def test_other_resources_do_not_wait(open_session):
     two.execute("SET statement_timeout = '5s'")
     one.begin()
     one.lock(Request(1, 0, 1, room=1), Request(2, 0, 1, type_=1))
-    answers = two.lock(Request(1, 0, 1, room=1, tenant=1), Request(3, 0, 1, room=2), Request(4, 0, 1, type_=2))
+    answers = two.lock(Request(1, 0, 1, room=1, tenant=1), Request(3, 0, 1, room=2),
+                       Request(4, 0, 1, type_=2))
     assert [a.outcome for a in answers] == ["LOCKED"] * 3
 
 
@@ -327,7 +335,8 @@ def test_a_release_waits_for_a_renewal(open_session, owner):
     (resumed,), = one.execute("SELECT clock_timestamp()")
     one.end()
     assert [a.outcome for a in call.result()] == ["RELEASED"]
-    (status, released_at, ttl), = owner.execute("SELECT status, released_at, ttl_seconds FROM inventory_locks_shadow")
+    (status, released_at, ttl), = owner.execute(
+        "SELECT status, released_at, ttl_seconds FROM inventory_locks_shadow")
     assert (status, ttl) == ("RELEASED", 60) and released_at > resumed
 
 
@@ -347,7 +356,7 @@ def test_two_releases_of_one_lock(open_session, owner):
 def test_the_sweep_passes_over_rows_in_hand(open_session, owner):
     one, two = open_session(), open_session()
     one.lock(*(Request(i, 0, 1, room=i) for i in range(1, 6)))
-    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    owner.execute(RUN_OUT)
     one.begin()
     one.execute("SELECT FROM inventory_locks_shadow WHERE id = %s FOR UPDATE", (uuid.UUID(int=3),))
     two.execute("SET statement_timeout = '5s'")
@@ -372,7 +381,7 @@ def test_the_purge_passes_over_rows_in_hand(open_session, owner):
 def test_sweepers_share_the_work(open_session, owner):
     sessions = [open_session() for _ in range(4)]
     sessions[0].lock(*(Request(i, 0, 1, room=i) for i in range(1, 1001)))
-    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    owner.execute(RUN_OUT)
     swept = []
 
     def work(number):
@@ -391,7 +400,7 @@ def test_an_expired_lock_under_the_sweeper_is_reclaimed(open_session, owner):
     """Somebody wants the place of a lock that a sweep, not committed yet, has marked."""
     one, two = open_session(), open_session()
     one.lock(Request(1, 0, 1, room=1))
-    owner.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() - interval '1 second'")
+    owner.execute(RUN_OUT)
     one.begin()
     one.execute("SELECT guard.sweep_expired(10)")
     call = Background(owner, two, lambda: two.lock(Request(2, 0, 1, room=1)))

@@ -166,7 +166,8 @@ def test_a_broken_migration_leaves_nothing(migrated, role, files):
     name = f"{NEWEST + 1:04}_broken.sql"
     broken = files / "migrations" / name
     broken.write_text("CREATE TABLE public.half (a integer);\nSELECT 1 / 0;\n")
-    (files / "migrations" / f"{NEWEST + 2:04}_after.sql").write_text("CREATE TABLE public.after ();\n")
+    after = files / "migrations" / f"{NEWEST + 2:04}_after.sql"
+    after.write_text("CREATE TABLE public.after ();\n")
     done = scratch.migrate(migrated, "--role", role, env=from_files(files))
     assert done.returncode == 1 and done.stdout == ""
     assert f"{name}:2: ERROR:  division by zero" in done.stderr
@@ -248,8 +249,10 @@ def test_owner_without_createrole(owner, role):
         query(name, f"CREATE ROLE {role} LOGIN")
         done = scratch.migrate(name, "--role", role, env=as_owner(owner))
         assert done.returncode == 0 and done.stderr == ""
-        assert query(name, "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class WHERE"
-                           " relnamespace = 'guard'::regnamespace OR relname ~ '^inventory_'") == [(owner,)]
+        owners = query(name, "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class"
+                             " WHERE relnamespace = 'guard'::regnamespace"
+                             " OR relname ~ '^inventory_'")
+        assert owners == [(owner,)]
 
 
 def test_owner_with_createrole(owner, role):
@@ -272,21 +275,25 @@ def test_warns_of_a_superuser(migrated, role):
     query(migrated, f"ALTER ROLE {role} SUPERUSER")
     done = scratch.migrate(migrated, "--role", role)
     assert done.returncode == 0
-    assert done.stderr == f"migrate: warning: the role {role} is a superuser: privileges do not bind it\n"
+    assert done.stderr == (f"migrate: warning: the role {role} is a superuser: privileges do not"
+                           " bind it\n")
 
 
 def test_privileges_given_by_hand_go(migrated, role):
     query(migrated, f"GRANT DELETE, TRUNCATE, UPDATE ON inventory_locks_shadow TO {role}")
     query(migrated, f"GRANT CREATE ON SCHEMA guard TO {role}")
     assert scratch.migrate(migrated, "--role", role).returncode == 0
-    assert query(migrated, "SELECT has_table_privilege(%s, 'inventory_locks_shadow', 'DELETE, TRUNCATE, UPDATE'),"
-                           " has_schema_privilege(%s, 'guard', 'CREATE')", role, role) == [(False, False)]
+    left = query(migrated, "SELECT has_table_privilege(%s, 'inventory_locks_shadow', 'DELETE,"
+                           " TRUNCATE, UPDATE'), has_schema_privilege(%s, 'guard', 'CREATE')",
+                 role, role)
+    assert left == [(False, False)]
 
 
 def test_the_service_can_log_in_and_work(migrated, role):
     query(migrated, f"ALTER ROLE {role} PASSWORD 'secret'")
     who = {"user": role, "password": "secret"}
-    assert query(migrated, "SELECT guard.schema_version(), session_user::text", **who) == [(NEWEST, role)]
+    version = query(migrated, "SELECT guard.schema_version(), session_user::text", **who)
+    assert version == [(NEWEST, role)]
     assert query(migrated, "SELECT swept FROM guard.sweep_expired(1)", **who) == [(0,)]
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         query(migrated, "DELETE FROM inventory_locks_shadow", **who)
@@ -371,12 +378,15 @@ def noted(tmp_path):
 
 @pytest.mark.parametrize("url, password, rest", [
     ("postgresql://u:p%40ss%2Fw%C3%B6rd@h:5433/d", "p@ss/wörd", "postgresql://u@h:5433/d"),
-    ("postgres://u:p@a:1,b:2/d?target_session_attrs=any", "p", "postgres://u@a:1,b:2/d?target_session_attrs=any"),
-    ("postgresql://u@h/d?password=p%26q&sslmode=require", "p&q", "postgresql://u@h/d?sslmode=require"),
+    ("postgres://u:p@a:1,b:2/d?target_session_attrs=any", "p",
+     "postgres://u@a:1,b:2/d?target_session_attrs=any"),
+    ("postgresql://u@h/d?password=p%26q&sslmode=require", "p&q",
+     "postgresql://u@h/d?sslmode=require"),
     ("postgresql://h/d?password=p", "p", "postgresql://h/d"),
     ("postgresql://:p@/d?host=/run/pg", "p", "postgresql://@/d?host=/run/pg"),
     ("postgresql://u@[::1]:5/d", None, "postgresql://u@[::1]:5/d"),
-    ("postgresql://h/d?application_name=a%40b:c", None, "postgresql://h/d?application_name=a%40b:c"),
+    ("postgresql://h/d?application_name=a%40b:c", None,
+     "postgresql://h/d?application_name=a%40b:c"),
     ("host=h password=p dbname=d", "p", " host=h dbname=d"),
     ("host=h password='it\\'s a \\\\ p' dbname='d d'", "it's a \\ p", " host=h dbname='d d'"),
     ("host=h password = p\\ q  user=u", "p q", " host=h user=u"),

@@ -3,8 +3,8 @@
  * in as FastCGI parameters and a body, through the router and its routes; the answer is kept.
  *
  * What a route submits is refused with 503, as without a database: that answer means that the
- * request was valid. When the door is open, the command stays in the dispatcher's queue instead, for
- * the test to look at and to answer.
+ * request was valid. When the door is open, the command stays in the dispatcher's queue instead,
+ * for the test to look at and to answer.
  */
 #ifndef TESTS_UNIT_DOOR_H
 #define TESTS_UNIT_DOOR_H

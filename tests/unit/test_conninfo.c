@@ -1,7 +1,7 @@
 #include "db/conninfo.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -74,9 +74,9 @@ START_TEST(defaults) {
 END_TEST
 
 START_TEST(single_settings) {
-    ck_assert_ptr_null(read_environment((char *[]){"DB_HOST=db1", "DB_PORT=65535", "DB_NAME=n a",
-                                                   "DB_USER=u='", "DB_PASSWORD=p'\\ w",
-                                                   "DB_SSL=true", NULL}));
+    ck_assert_ptr_null(
+        read_environment((char *[]){"DB_HOST=db1", "DB_PORT=65535", "DB_NAME=n a", "DB_USER=u='",
+                                    "DB_PASSWORD=p'\\ w", "DB_SSL=true", NULL}));
     ck_assert_value(0, "host", "db1");
     ck_assert_value(0, "port", "65535");
     ck_assert_value(0, "dbname", "n a");
@@ -227,7 +227,7 @@ static const struct {
     const char *url;
     const char *wrong; /* a piece of what is said */
 } wrong_urls[] = {
-    {"postgresql://u:hushhush@h:70 00/d", "not a connection string"},
+    {"postgresql://u:hushhush@[::1/d", "not a connection string"},
     {"postgresql://u:hushhush%zz@h/d", "not a connection string"},
     {"host=h password=hushhush nonsense", "not a connection string"},
     {"host=h password='hushhush", "not a connection string"},

@@ -1,6 +1,5 @@
 #include "guard/http_request.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "unit.h"
@@ -39,7 +38,7 @@ START_TEST(everything_nginx_passes) {
 END_TEST
 
 START_TEST(in_any_order) {
-    char *params[] = {"REQUEST_METHOD=DELETE", "REQUEST_URI=/p?q",    "CONTENT_LENGTH=3",
+    char *params[] = {"REQUEST_METHOD=DELETE", "REQUEST_URI=/p?q",   "CONTENT_LENGTH=3",
                       "REQUEST_ID=r",          "HTTP_X_TENANT_ID=t", NULL};
     const size_t count = sizeof params / sizeof params[0] - 1;
     for (size_t turn = 0; turn < count; turn++) {
@@ -123,8 +122,8 @@ static const struct {
     const char *path;
     const char *query; /* NULL: none */
 } uris[] = {
-    {"REQUEST_URI=/", "/", NULL},         {"REQUEST_URI=/a?", "/a", ""},
-    {"REQUEST_URI=/a?b?c", "/a", "b?c"},  {"REQUEST_URI=?b", "", "b"},
+    {"REQUEST_URI=/", "/", NULL},           {"REQUEST_URI=/a?", "/a", ""},
+    {"REQUEST_URI=/a?b?c", "/a", "b?c"},    {"REQUEST_URI=?b", "", "b"},
     {"REQUEST_URI=/a%3Fb", "/a%3Fb", NULL}, {"REQUEST_URI=", "", NULL},
 };
 
@@ -170,12 +169,9 @@ static const struct {
     char *param;
     const char *key;
 } keys[] = {
-    {"HTTP_IDEMPOTENCY_KEY=k", "k"},
-    {"HTTP_IDEMPOTENCY_KEY=\"k e y\"", "k e y"},
-    {"HTTP_IDEMPOTENCY_KEY=\"", "\""},
-    {"HTTP_IDEMPOTENCY_KEY=\"\"", ""},
-    {"HTTP_IDEMPOTENCY_KEY=\"k", "\"k"},
-    {"HTTP_IDEMPOTENCY_KEY=k\"", "k\""},
+    {"HTTP_IDEMPOTENCY_KEY=k", "k"},           {"HTTP_IDEMPOTENCY_KEY=\"k e y\"", "k e y"},
+    {"HTTP_IDEMPOTENCY_KEY=\"", "\""},         {"HTTP_IDEMPOTENCY_KEY=\"\"", ""},
+    {"HTTP_IDEMPOTENCY_KEY=\"k", "\"k"},       {"HTTP_IDEMPOTENCY_KEY=k\"", "k\""},
     {"HTTP_IDEMPOTENCY_KEY=\"a\"b\"", "a\"b"},
 };
 
@@ -217,39 +213,43 @@ START_TEST(content_type) {
 END_TEST
 
 /* The value of "name" in this query. */
-static struct text_span query(const char *text, bool *bad) {
+static struct text_span query(const char *text, bool plus_is_plus, bool *bad) {
     request = (struct http_request){.query = {text, strlen(text)}};
     buffer_clear(&decoded);
     ck_assert(buffer_reserve(&decoded, strlen(text) + 1));
     *bad = false;
-    return http_request_query(&request, "name", &decoded, bad);
+    return http_request_query(&request, "name", plus_is_plus, &decoded, bad);
 }
 
 static const struct {
     const char *query;
     const char *value; /* NULL: absent */
+    bool plus_is_plus;
 } valid_queries[] = {
-    {"", NULL},
-    {"&&&", NULL},
-    {"other=1", NULL},
-    {"names=1&nam=2&NAME=3&n%61me=4&=5", NULL},
-    {"name", ""},
-    {"name=", ""},
-    {"name=v", "v"},
-    {"name=a=b", "a=b"},
-    {"other=1&name=v&more=2", "v"},
-    {"&name=v&", "v"},
-    {"name=2030-01-01T00:00:00+02:00", "2030-01-01T00:00:00+02:00"},
-    {"name=a+b%2Bc%20d", "a+b+c d"},
-    {"name=%26%3D%3f%25", "&=?%"},
-    {"name=%C3%a9%F0%9F%94%91", "\xc3\xa9\xf0\x9f\x94\x91"},
-    {"name=\xc3\xa9", "\xc3\xa9"},
-    {"other=%zz&name=v", "v"},
+    {"", NULL, false},
+    {"&&&", NULL, false},
+    {"other=1", NULL, false},
+    {"names=1&nam=2&NAME=3&n%61me=4&=5", NULL, false},
+    {"name", "", false},
+    {"name=", "", false},
+    {"name=v", "v", false},
+    {"name=a=b", "a=b", false},
+    {"other=1&name=v&more=2", "v", false},
+    {"&name=v&", "v", false},
+    {"name=2030-01-01T00:00:00+02:00", "2030-01-01T00:00:00+02:00", true},
+    {"name=+%20%2B+", "+ ++", true},
+    {"name=a+b%2Bc%20d", "a b+c d", false},
+    {"name=+", " ", false},
+    {"name=%26%3D%3f%25", "&=?%", false},
+    {"name=%C3%a9%F0%9F%94%91", "\xc3\xa9\xf0\x9f\x94\x91", false},
+    {"name=\xc3\xa9", "\xc3\xa9", false},
+    {"other=%zz&name=v", "v", false},
 };
 
 START_TEST(query_value) {
     bool bad = false;
-    const struct text_span value = query(valid_queries[_i].query, &bad);
+    const struct text_span value =
+        query(valid_queries[_i].query, valid_queries[_i].plus_is_plus, &bad);
     ck_assert(!bad);
     if (valid_queries[_i].value == NULL) {
         ck_assert_ptr_null(value.data);
@@ -262,15 +262,17 @@ START_TEST(query_value) {
 END_TEST
 
 static const char *const bad_queries[] = {
-    "name=1&name=1",   "name&name",    "name=1&x=2&name=", "name=%",      "name=%4",
-    "name=%4&x=1",     "name=%zz",     "name=%00",         "name=%ff",    "name=%ed%a0%80",
-    "name=\xff",       "name=%C3",     "name=a%C3b",       "name=1&name=%zz",
+    "name=1&name=1", "name&name", "name=1&x=2&name=", "name=%",          "name=%4",
+    "name=%4&x=1",   "name=%zz",  "name=%00",         "name=%ff",        "name=%ed%a0%80",
+    "name=\xff",     "name=%C3",  "name=a%C3b",       "name=1&name=%zz",
 };
 
 START_TEST(bad_query_value) {
-    bool bad = false;
-    (void)query(bad_queries[_i], &bad);
-    ck_assert(bad);
+    for (int plus_is_plus = 0; plus_is_plus < 2; plus_is_plus++) {
+        bool bad = false;
+        (void)query(bad_queries[_i], plus_is_plus != 0, &bad);
+        ck_assert(bad);
+    }
 }
 END_TEST
 
@@ -280,9 +282,9 @@ START_TEST(several_values) {
     bool bad = false;
     request = (struct http_request){.query = {text, sizeof text - 1}};
     ck_assert(buffer_reserve(&decoded, sizeof text));
-    const struct text_span a = http_request_query(&request, "a", &decoded, &bad);
-    const struct text_span b = http_request_query(&request, "b", &decoded, &bad);
-    const struct text_span c = http_request_query(&request, "c", &decoded, &bad);
+    const struct text_span a = http_request_query(&request, "a", false, &decoded, &bad);
+    const struct text_span b = http_request_query(&request, "b", false, &decoded, &bad);
+    const struct text_span c = http_request_query(&request, "c", false, &decoded, &bad);
     ck_assert(!bad);
     ck_assert_span(a, "12");
     ck_assert_ptr_nonnull(b.data);
@@ -295,8 +297,11 @@ END_TEST
 START_TEST(no_room) {
     bool bad = false;
     request = (struct http_request){.query = {"name=value", 10}};
-    (void)http_request_query(&request, "name", &decoded, &bad);
+    ck_assert(buffer_reserve(&decoded, 5));
+    decoded.length = decoded.capacity - 4;
+    (void)http_request_query(&request, "name", false, &decoded, &bad);
     ck_assert(bad);
+    ck_assert_uint_eq(decoded.length, decoded.capacity - 4);
 }
 END_TEST
 

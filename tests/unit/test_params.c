@@ -1,15 +1,15 @@
 /* test_params.c: bytes as PostgreSQL's receive functions read them, written down by hand. */
 #include "db/params.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "unit.h"
 
 static struct params p;
 
-static const struct id ID = {{0x01, 0x8f, 0x00, 0x11, 0x22, 0x33, 0x74, 0x55, 0x86, 0x77, 0x88, 0x99,
-                              0xaa, 0xbb, 0xcc, 0xfd}};
+static const struct id ID = {{0x01, 0x8f, 0x00, 0x11, 0x22, 0x33, 0x74, 0x55, 0x86, 0x77, 0x88,
+                              0x99, 0xaa, 0xbb, 0xcc, 0xfd}};
 #define ID_BYTES "\x01\x8f\x00\x11\x22\x33\x74\x55\x86\x77\x88\x99\xaa\xbb\xcc\xfd"
 
 /* The header of an array (array_recv): dimensions, has null, type, length, lower bound. */
@@ -172,8 +172,7 @@ START_TEST(array_of_timestamps_and_integers) {
     params_end_array(&p);
     ck_assert(params_finish(&p));
     ck_assert_param(0, ARRAY("\0", TYPE_TIMESTAMPTZ, "\1") "\0\0\0\x08\0\0\0\0\0\0\1\2");
-    ck_assert_param(1, ARRAY("\0", TYPE_INT4,
-                             "\2") "\0\0\0\4\x7f\xff\xff\xff\0\0\0\4\x80\0\0\0");
+    ck_assert_param(1, ARRAY("\0", TYPE_INT4, "\2") "\0\0\0\4\x7f\xff\xff\xff\0\0\0\4\x80\0\0\0");
 }
 END_TEST
 
@@ -212,7 +211,7 @@ START_TEST(large_array) {
     ck_assert_param(2, "after");
     ck_assert_int_eq(p.lengths[1], 20 + COUNT_IDS * 20);
     ck_assert_mem_eq(p.values[1], "\0\0\0\1\0\0\0\0" TYPE_UUID "\0\0\x27\x10\0\0\0\1", 20);
-    const char *last = p.values[1] + 20 + (COUNT_IDS - 1) * 20;
+    const char *last = p.values[1] + 20 + (ptrdiff_t)(COUNT_IDS - 1) * 20;
     ck_assert_mem_eq(last, "\0\0\0\x10", 4);
     ck_assert_mem_eq(last + 18, "\x27\x0f", 2);
 }

@@ -1,6 +1,6 @@
 #include "domain/request.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "unit.h"
@@ -133,10 +133,9 @@ END_TEST
 /* Everything is wrong: all of it is told, each field once. */
 START_TEST(lock_that_is_all_wrong) {
     static char json[REQUEST_METADATA_MAX + 1];
-    static const char *const fields[] = {"tenantId",   "propertyId",    "reservationId",
-                                         "roomTypeId", "roomId",        "stayStart",
-                                         "stayEnd",    "ttlSeconds",    "reason",
-                                         "metadata",   "correlationId", "idempotencyKey"};
+    static const char *const fields[] = {
+        "tenantId", "propertyId", "reservationId", "roomTypeId", "roomId",        "stayStart",
+        "stayEnd",  "ttlSeconds", "reason",        "metadata",   "correlationId", "idempotencyKey"};
     memset(json, ' ', sizeof json);
     input = (struct lock_input){
         .tenant_id = span("t"),
@@ -210,9 +209,19 @@ static const struct {
     int64_t asked;
     int32_t given; /* -1: refused */
 } ttls[] = {
-    {0, 7200},      {1, 1},          {7200, 7200},       {86399, 86399},  {86400, 86400},
-    {86401, 86400}, {INT32_MAX, 86400}, {INT64_C(4294967297), 86400}, {INT64_MAX, 86400},
-    {-1, -1},       {-7200, -1},     {INT64_MIN, -1},    {INT64_C(-4294967295), -1},
+    {0, 7200},
+    {1, 1},
+    {7200, 7200},
+    {86399, 86399},
+    {86400, 86400},
+    {86401, 86400},
+    {INT32_MAX, 86400},
+    {INT64_C(4294967297), 86400},
+    {INT64_MAX, 86400},
+    {-1, -1},
+    {-7200, -1},
+    {INT64_MIN, -1},
+    {INT64_C(-4294967295), -1},
 };
 
 START_TEST(ttl) {
@@ -227,10 +236,11 @@ END_TEST
 
 /* A text of so many characters of four bytes each. */
 static struct text_span keys(size_t count) {
-    static char text[256 * 4];
+    static const char KEY[4] = {'\xf0', '\x9f', '\x94', '\x91'};
+    static char text[256 * sizeof KEY];
     for (size_t i = 0; i < count; i++)
-        memcpy(text + i * 4, "\xf0\x9f\x94\x91", 4);
-    return (struct text_span){text, count * 4};
+        memcpy(text + i * sizeof KEY, KEY, sizeof KEY);
+    return (struct text_span){text, count * sizeof KEY};
 }
 
 static const struct {
@@ -477,8 +487,8 @@ END_TEST
 
 START_TEST(list_range) {
     struct list_request request;
-    struct list_input list_input = {.tenant_id = span(TENANT), .from = span("2030-01-02"),
-                                    .to = span("2030-01-02")};
+    struct list_input list_input = {
+        .tenant_id = span(TENANT), .from = span("2030-01-02"), .to = span("2030-01-02")};
     ck_assert(!request_list(&list_input, &v, &request));
     ck_assert_only("to");
     setup();

@@ -85,7 +85,10 @@ static const struct {
     {"{\"a\":\"secret\\u0000\"}", 0, "\\u0000"},
     {"{\"secret\\u0000\":1}", 0, "NUL"},
     {"{\"a\":\"secret\0\"}", 15, "at line 1"},
-    {"{\"a\":1\0}", 8, "at line 1"},
+    /* the parser overlooks these */
+    {"{\"a\":1\0}", 8, "NUL byte at line 1, column 7"},
+    {"{\"a\":\n1.5\0,\"b\":2}", 17, "NUL byte at line 2, column 4"},
+    {"{\"metadata\":{\"a\":true\0}}", 24, "NUL byte"},
     {"{}\0", 3, "at line 1"},
     {"\0{}", 3, "at line 1"},
     {"{\"a\":\"secret\xff\"}", 0, "at line 1"},
@@ -103,8 +106,7 @@ static const struct {
 
 /* The error says what is wrong and where, but quotes nothing. */
 START_TEST(errors) {
-    const size_t length =
-        not_json[_i].length > 0 ? not_json[_i].length : strlen(not_json[_i].text);
+    const size_t length = not_json[_i].length > 0 ? not_json[_i].length : strlen(not_json[_i].text);
     ck_assert(!parse_bytes(not_json[_i].text, length));
     ck_assert_msg(strstr(body.error, not_json[_i].error) != NULL, "%s", body.error);
     ck_assert_ptr_nonnull(strstr(body.error, " at line "));
@@ -184,10 +186,10 @@ static const struct {
     bool object;
     bool integer;
 } kinds[] = {
-    {"{\"a\":\"x\"}", true, true, false, false}, {"{\"a\":null}", false, true, false, false},
-    {"{\"a\":{}}", false, false, true, false},   {"{\"a\":[]}", false, false, false, false},
-    {"{\"a\":1}", false, false, false, true},    {"{\"a\":1.0}", false, false, false, false},
-    {"{\"a\":1e0}", false, false, false, false}, {"{\"a\":true}", false, false, false, false},
+    {"{\"a\":\"x\"}", true, true, false, false},   {"{\"a\":null}", false, true, false, false},
+    {"{\"a\":{}}", false, false, true, false},     {"{\"a\":[]}", false, false, false, false},
+    {"{\"a\":1}", false, false, false, true},      {"{\"a\":1.0}", false, false, false, false},
+    {"{\"a\":1e0}", false, false, false, false},   {"{\"a\":true}", false, false, false, false},
     {"{\"a\":false}", false, false, false, false},
 };
 
@@ -282,8 +284,7 @@ START_TEST(object_with_an_escaped_name) {
     ck_assert(parse(escaped_names[_i]));
     for (int i = 0; i < 2; i++) { /* asked twice, it does not leak */
         const struct text_span metadata = request_body_object(&body, "metadata", &v);
-        ck_assert_bytes_eq(metadata.data, metadata.length,
-                           "{\"a\":[1,-2.5,\"x\\\"\",null,true]}");
+        ck_assert_bytes_eq(metadata.data, metadata.length, "{\"a\":[1,-2.5,\"x\\\"\",null,true]}");
     }
     ck_assert_uint_eq(v.count, 0);
 }

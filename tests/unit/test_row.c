@@ -143,7 +143,7 @@ START_TEST(texts) {
 }
 END_TEST
 
-START_TEST(json) {
+START_TEST(jsonb) {
     SET(0, COLUMN_JSONB, "\x01{\"a\": 1}");
     SET(1, COLUMN_JSONB, "");
     const struct text_span json = row_jsonb((struct row){result, 0}, COLUMN_JSONB);
@@ -204,7 +204,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, integers);
     tcase_add_test(tcase, timestamps);
     tcase_add_test(tcase, texts);
-    tcase_add_test(tcase, json);
+    tcase_add_test(tcase, jsonb);
     tcase_add_test(tcase, nulls);
     tcase_add_test(tcase, values_of_another_length_read_as_null);
     suite_add_tcase(suite, tcase);
