@@ -10,9 +10,10 @@ CREATE FUNCTION guard.schema_version() RETURNS integer
 LANGUAGE sql STABLE
 AS $$ SELECT max(version) FROM guard.schema_migrations $$;
 
--- Grows with every grant of any lock. One sequence for all resources is enough:
--- what grows over all of them grows over each.
-CREATE SEQUENCE guard.fencing_token AS bigint;
+-- Grows with every grant of any lock. One sequence for all resources is enough: what
+-- grows over all of them grows over each. A batch of up to 1000 grants takes one number
+-- and counts on from there.
+CREATE SEQUENCE guard.fencing_token AS bigint INCREMENT BY 1000 START WITH 1000;
 
 CREATE TABLE public.inventory_locks_shadow (
     id              uuid        NOT NULL,

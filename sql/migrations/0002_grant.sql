@@ -243,8 +243,8 @@ BEGIN
 END
 $$;
 
--- Grants a batch of locks. Every array has one element for each request; no two
--- requests of a batch have the same tenant and id. Answers come in any order.
+-- Grants a batch of at most 1000 locks. Every array has one element for each request; no
+-- two requests of a batch have the same tenant and id. Answers come in any order.
 --
 -- Plans are kept for as long as a session lives, and one that was made while the table
 -- was empty must not read all of it when it is large. So here and in what follows, rows
@@ -261,22 +261,26 @@ SET enable_seqscan = off
 AS $$
 DECLARE
     v_now     timestamptz;
-    v_tokens  bigint[];
+    v_token   bigint;
     v_granted integer;
+    v_new     integer[];
     v_rest    integer[];
     v_ordinal integer;
+    v_answer  guard.lock_answer;
     q         guard.lock_request;
     v_one     record;
     v_outcome text;
     v_lock    public.inventory_locks_shadow;
 BEGIN
+    IF cardinality(p_ids) > 1000 THEN
+        RAISE EXCEPTION 'a batch holds at most 1000 requests' USING ERRCODE = '22023';
+    END IF;
     PERFORM guard.take_resources(p_tenants, p_types, p_rooms);
     -- Read only now: the wait for the resources does not count against the TTL,
     -- and a lock that expired meanwhile is seen as expired.
     v_now := clock_timestamp();
-    -- The tokens also tell, below, which of the rows this call has inserted.
-    v_tokens := ARRAY(SELECT nextval('guard.fencing_token')
-                      FROM generate_series(1, cardinality(p_ids)));
+    -- The first of the batch's tokens. They also tell which rows this call has inserted.
+    v_token := nextval('guard.fencing_token');
 
     -- The usual case: new locks on free places, all in one statement.
     RETURN QUERY
@@ -288,18 +292,19 @@ BEGIN
         SELECT i.id, i.tenant_id, i.property_id, i.reservation_id, i.room_type_id, i.room_id,
                i.stay_start, i.stay_end, guard.expires_at(v_now, i.ttl_seconds, i.stay_end),
                i.ttl_seconds, i.reason, i.correlation_id,
-               i.metadata, i.token, v_now, v_now
+               i.metadata, v_token + i.ordinal - 1, v_now, v_now
         FROM unnest(p_tenants, p_ids, p_properties, p_reservations, p_types, p_rooms,
-                    p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_metadata, v_tokens)
+                    p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_metadata)
+            WITH ORDINALITY
             AS i (tenant_id, id, property_id, reservation_id, room_type_id, room_id,
-                  stay_start, stay_end, ttl_seconds, reason, correlation_id, metadata, token)
+                  stay_start, stay_end, ttl_seconds, reason, correlation_id, metadata, ordinal)
         WHERE i.stay_end > v_now
         -- In one order, so that batches with the same new ids don't wait for each other.
         ORDER BY i.tenant_id, i.id
         ON CONFLICT DO NOTHING
         RETURNING l.*
     )
-    SELECT array_position(v_tokens, g.fencing_token), 'LOCKED'::text,
+    SELECT (g.fencing_token - v_token + 1)::integer, 'LOCKED'::text,
            g.id, g.tenant_id, g.property_id, g.reservation_id, g.room_type_id, g.room_id,
            g.stay_start, g.stay_end, g.reason, g.correlation_id, g.expires_at, g.ttl_seconds,
            g.metadata, g.status, g.release_reason, g.released_at, g.fencing_token,
@@ -311,17 +316,42 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The rest, each by itself: taken places, known ids, stays that are over.
-    v_rest := ARRAY(
-        SELECT i.ordinal::integer
-        FROM unnest(p_tenants, p_ids, v_tokens) WITH ORDINALITY AS i (tenant_id, id, token, ordinal)
-        LEFT JOIN LATERAL (SELECT true AS granted
-                           FROM public.inventory_locks_shadow AS l
-                           WHERE l.tenant_id = i.tenant_id AND l.id = i.id
-                             AND l.fencing_token = i.token
-                           OFFSET 0) AS l ON true
-        WHERE l.granted IS NULL
-        ORDER BY i.ordinal);
+    -- What was not granted: new requests, and those whose id is known or whose stay is over.
+    SELECT array_agg(i.ordinal) FILTER (WHERE l.token IS NULL AND i.stay_end > v_now),
+           array_agg(i.ordinal) FILTER (WHERE l.token IS NOT NULL OR i.stay_end <= v_now)
+    INTO v_new, v_rest
+    FROM unnest(p_tenants, p_ids, p_ends) WITH ORDINALITY AS i (tenant_id, id, stay_end, ordinal)
+    LEFT JOIN LATERAL (SELECT l.fencing_token AS token
+                       FROM public.inventory_locks_shadow AS l
+                       WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+                       OFFSET 0) AS l ON true
+    WHERE l.token IS DISTINCT FROM v_token + i.ordinal - 1;
+
+    -- The usual reason: somebody else holds the place.
+    FOR v_answer IN
+        SELECT r.ordinal, 'CONFLICT',
+               w.id, w.tenant_id, w.property_id, w.reservation_id, w.room_type_id, w.room_id,
+               w.stay_start, w.stay_end, w.reason, w.correlation_id, w.expires_at, w.ttl_seconds,
+               w.metadata, w.status, w.release_reason, w.released_at, w.fencing_token,
+               w.created_at, w.updated_at
+        FROM unnest(v_new) AS r (ordinal),
+        LATERAL (SELECT b.*
+                 FROM guard.in_the_way(p_tenants[r.ordinal], p_types[r.ordinal],
+                                       p_rooms[r.ordinal], p_starts[r.ordinal],
+                                       p_ends[r.ordinal], p_ids[r.ordinal]) AS b
+                 WHERE b.expires_at > v_now
+                 ORDER BY b.created_at, b.id
+                 LIMIT 1) AS w
+    LOOP
+        RETURN NEXT v_answer;
+        v_new := array_remove(v_new, v_answer.ordinal);
+    END LOOP;
+    v_rest := v_rest || v_new;
+    IF coalesce(cardinality(v_rest), 0) = 0 THEN
+        RETURN;
+    END IF;
+
+    -- The rest goes one by one: known ids, places that expired locks hold, stays that are over.
     -- Their rows are locked in the order that releases keep too.
     PERFORM FROM (SELECT p_tenants[r.ordinal] AS tenant_id, p_ids[r.ordinal] AS id
                   FROM unnest(v_rest) AS r (ordinal)

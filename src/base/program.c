@@ -46,11 +46,14 @@ static sigset_t set_signals(void) {
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGQUIT);
     sigprocmask(SIG_BLOCK, &blocked, &usual);
     sigdelset(&usual, SIGTERM);
     sigdelset(&usual, SIGINT);
+    sigdelset(&usual, SIGQUIT);
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGQUIT, &stop, NULL); /* what multiwatch sends when it is told to send SIGTERM */
     sigaction(SIGPIPE, &ignore, NULL);
     return usual;
 }
@@ -60,6 +63,14 @@ static int serve(const struct program *program, const struct settings *settings)
     log_init(program->name, settings->log_level, settings->log_format);
     srandom((unsigned)getpid() ^ (unsigned)mono_now().us);
     return program->serve(settings, &mask) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* What the table of settings can't know. Returns whether all is well. */
+static bool check_more(const struct program *program, const struct settings *settings) {
+    const char *wrong = program->check(settings);
+    if (wrong != NULL)
+        fprintf(stderr, "%s: %s\n", program->name, wrong);
+    return wrong == NULL;
 }
 
 static int print(const struct settings *settings) {
@@ -123,7 +134,7 @@ int program_run(const struct program *program, int argc, char **argv) {
     }
     struct settings settings;
     int status = EXIT_USAGE;
-    if (settings_load(&settings, environ, stderr) == 0)
+    if (settings_load(&settings, environ, stderr) == 0 && check_more(program, &settings))
         status = check              ? print(&settings)
                  : template != NULL ? render(program, &settings, template)
                                     : serve(program, &settings);

@@ -16,6 +16,8 @@
 struct program {
     const char *name;
     const char *purpose; /* one line for the help */
+    /* Says what is wrong with the settings, beyond each by itself; NULL: nothing. */
+    const char *(*check)(const struct settings *settings);
     /* Does the work until program_stop_signals() says otherwise; returns whether it went well. The
      * mask is for poller_wait(): stop signals arrive only while the program sleeps there. */
     bool (*serve)(const struct settings *settings, const sigset_t *mask);
@@ -25,9 +27,9 @@ struct program {
 MUST_CHECK int program_run(const struct program *program, int argc, char **argv);
 
 /*
- * How often the program was told to stop (SIGTERM, SIGINT): 0 go on; 1 finish what is in hand; more:
- * leave at once. Signals within a second of the first one are the same order, sent by a supervisor
- * to the group and by its parent once more.
+ * How often the program was told to stop (SIGTERM, SIGINT, SIGQUIT): 0 go on; 1 finish what is in hand;
+ * more: leave at once. Signals within a second of the first one are the same order, sent by a
+ * supervisor to the group and by its parent once more.
  */
 int program_stop_signals(void);
 

@@ -28,7 +28,7 @@ static bool add_default(struct conninfo *info, const char *keyword, const char *
     return has(info, keyword) || add(info, keyword, value);
 }
 
-/* Splits at commas; empty elements stay NULL (libpq: the default). Returns the number, 0 on failure. */
+/* Splits at commas; empty elements stay NULL (libpq: the default). Returns 0 on failure. */
 static size_t split(char **out, const char *list) {
     size_t count = 0;
     for (const char *at = list;; at++) {
@@ -125,9 +125,8 @@ static bool add_defaults(struct conninfo *info, const char *application_name) {
 const char *conninfo_init(struct conninfo *info, const struct settings *settings,
                           const char *application_name) {
     memset(info, 0, sizeof *info);
-    const char *wrong = settings->database_url[0] != '\0'
-                            ? read_url(info, settings->database_url)
-                            : read_settings(info, settings);
+    const char *wrong = settings->database_url[0] != '\0' ? read_url(info, settings->database_url)
+                                                          : read_settings(info, settings);
     if (wrong == NULL && !add_defaults(info, application_name))
         wrong = "out of memory";
     return wrong;
@@ -144,6 +143,13 @@ void conninfo_exit(struct conninfo *info) {
         free(info->ports[i]);
     }
     memset(info, 0, sizeof *info);
+}
+
+const char *conninfo_check(const struct settings *settings) {
+    struct conninfo info;
+    const char *wrong = conninfo_init(&info, settings, "");
+    conninfo_exit(&info);
+    return wrong;
 }
 
 void conninfo_for_host(const struct conninfo *info, size_t host, struct conninfo_arrays *out) {

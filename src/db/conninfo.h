@@ -2,8 +2,8 @@
  * conninfo.h: how to connect to the database, from the settings, one host at a time.
  *
  * libpq can try several hosts by itself, but a non-blocking connection has no time limit for each:
- * a host that does not answer would stop it there for ever. So the list is taken apart here, and the
- * session goes from host to host.
+ * a host that does not answer would stop it there for ever. So the list is taken apart here, and
+ * the session goes from host to host.
  *
  * Source: "Database Connection Control Functions" in PostgreSQL's manual (chapter libpq).
  */
@@ -37,6 +37,9 @@ struct conninfo {
 MUST_CHECK const char *conninfo_init(struct conninfo *info, const struct settings *settings,
                                      const char *application_name);
 void conninfo_exit(struct conninfo *info);
+
+/* What conninfo_init() would say of these settings. */
+MUST_CHECK const char *conninfo_check(const struct settings *settings);
 
 /*
  * Arrays for PQconnectStartParams(), ended by NULL, to reach host number `host` (less than

@@ -9,7 +9,6 @@
 /* What is kept of the buffer between two statements: more than a usual batch needs. */
 #define KEEP_BYTES ((size_t)256 * 1024)
 
-
 static void store_u32(char *at, uint32_t value) {
     at[0] = (char)(value >> 24);
     at[1] = (char)(value >> 16);

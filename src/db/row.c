@@ -44,8 +44,7 @@ bool row_int4(struct row row, int column, int32_t *out) {
 
 bool row_int8(struct row row, int column, int64_t *out) {
     const unsigned char *bytes = fixed(row, column, 8);
-    *out = bytes == NULL ? 0
-                         : (int64_t)(((uint64_t)load_u32(bytes) << 32) | load_u32(bytes + 4));
+    *out = bytes == NULL ? 0 : (int64_t)(((uint64_t)load_u32(bytes) << 32) | load_u32(bytes + 4));
     return bytes != NULL;
 }
 

@@ -22,16 +22,15 @@ static void take_events(struct poll_source *source, uint32_t events);
 /* The settings of the server's session. An index always serves these statements: a plan made on an
  * empty table must not scan it when it has grown. A database that turned synchronous_commit off
  * must not make acknowledged locks volatile; anything stricter than "on" is left alone. */
-static const char SETUP[] =
-    "SET default_transaction_isolation = 'read committed';"
-    "SET timezone = 'UTC';"
-    "SET enable_seqscan = off;"
-    "SET plan_cache_mode = force_generic_plan;"
-    "SET jit = off;"
-    "SET statement_timeout = %" PRId64 ";"
-    "SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') IN ('off', 'local');"
-    "SELECT guard.schema_version()";
+static const char SETUP[] = "SET default_transaction_isolation = 'read committed';"
+                            "SET timezone = 'UTC';"
+                            "SET enable_seqscan = off;"
+                            "SET plan_cache_mode = force_generic_plan;"
+                            "SET jit = off;"
+                            "SET statement_timeout = %" PRId64 ";"
+                            "SELECT set_config('synchronous_commit', 'on', false)"
+                            " WHERE current_setting('synchronous_commit') IN ('off', 'local');"
+                            "SELECT guard.schema_version()";
 
 static void log_server_notice(void *context, const PGresult *result) {
     (void)context;
@@ -157,9 +156,9 @@ static void begin_preparing(struct session *s) {
     if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
         const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
         /* 3F000 invalid schema, 42883 undefined function, 42501 no right to use it */
-        const bool missing = state != NULL && (strcmp(state, "3F000") == 0 ||
-                                               strcmp(state, "42883") == 0 ||
-                                               strcmp(state, "42501") == 0);
+        const bool missing =
+            state != NULL && (strcmp(state, "3F000") == 0 || strcmp(state, "42883") == 0 ||
+                              strcmp(state, "42501") == 0);
         fail(s, missing ? SESSION_PROBLEM_SCHEMA : SESSION_PROBLEM_UNREACHABLE,
              PQresultErrorMessage(r));
         return;

@@ -48,7 +48,7 @@ struct session_owner {
     /* The whole answer to a statement: a result with rows, or with an error. The transaction has
      * ended: a result without error is committed. The callee frees it with PQclear(). */
     void (*answered)(void *context, PGresult *result);
-    /* The connection was lost. When a statement was under way, nobody knows whether it committed. */
+    /* The connection was lost. Nobody knows whether a statement that was under way committed. */
     void (*lost)(void *context);
     /* An attempt to connect failed; session->problem says why. */
     void (*failed)(void *context);

@@ -36,15 +36,15 @@ enum outcome_kind {
     OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other */
     OUTCOME_ALIVE,        /* the answer to COMMAND_PING */
     OUTCOME_REFUSED,      /* the database does not take a value of the request */
-    OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it; nothing was done */
-    OUTCOME_UNAVAILABLE,  /* no database; nothing was done, or nobody knows (maybe_done) */
+    OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it */
+    OUTCOME_UNAVAILABLE,  /* no database */
     OUTCOME_WRONG_SCHEMA, /* as UNAVAILABLE: the database is there, its schema is not right */
     OUTCOME_FAILED,       /* what should not happen; logged */
 };
 
 struct outcome {
     enum outcome_kind kind;
-    bool maybe_done; /* the command was sent, but its answer was lost */
+    bool maybe_done; /* it failed, but all of it or a part may have been done before */
     struct row row;
     int column; /* of the row at which the lock begins */
     int64_t count;

@@ -12,10 +12,8 @@
 #define ATTEMPTS_MAX 5
 
 static void answer(struct command *command, enum outcome_kind kind) {
-    /* "Overloaded" says that nothing was done, which nobody knows of a command that was sent. */
-    if (kind == OUTCOME_OVERLOADED && command->sent_before)
-        kind = OUTCOME_UNAVAILABLE;
-    const struct outcome outcome = {.kind = kind, .maybe_done = command->sent_before};
+    const struct outcome outcome = {.kind = kind,
+                                    .maybe_done = command->sent_before || command->bulk_next > 0};
     command->answer(command, &outcome);
 }
 
@@ -216,7 +214,7 @@ static bool goes_on(struct dispatcher *d, struct command *command, mono_time now
     if (!id_v7(&command->as.bulk_release.release_id)) /* each part is a release of its own */
         return false;
     command->sent_before = false;
-    command->send_by = mono_after_ms(now, d->queue_timeout_ms);
+    command->send_by = mono_earlier(mono_after_ms(now, d->queue_timeout_ms), command->give_up_at);
     push_last(d, command);
     return true;
 }
@@ -227,7 +225,8 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     struct command **done = d->batch;
     const bool read = statements_read(result, done, count, d->outcomes);
     if (!read)
-        log_error("the database answered %s in a form not known here", statements_name(done[0]->kind));
+        log_error("the database answered %s in a form not known here",
+                  statements_name(done[0]->kind));
     d->batch = d->done;
     d->done = done;
     d->batch_count = 0;

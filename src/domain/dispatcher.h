@@ -2,16 +2,16 @@
  * dispatcher.h: carries commands to the database and their outcomes back.
  *
  * Commands wait in one bounded queue. Whenever the session is idle, the oldest of them goes out
- * and, when its kind is batched, all others of that kind with it. There is no timer: a lone command goes at
- * once, a crowd that came while a batch was under way goes together.
+ * and, when its kind is batched, all others of that kind with it. There is no timer: a lone command
+ * goes at once, a crowd that came while a batch was under way goes together.
  *
  *   submit --> queue --flush--> batch, under way --> answered --> command->answer()
  *                ^                    |
  *                +--- lost, failed ---+
  *
  * - A batch that failed is tried again command by command: one bad row costs only itself.
- * - A batch whose connection was lost goes back to the front of the queue and is sent again: ids are
- *   made before the first try, so what was committed already is found, and answered as it is.
+ * - A batch whose connection was lost goes back to the front of the queue and is sent again: ids
+ *   are made before the first try, so what was committed already is found, and answered as it is.
  * - A command that waited too long is answered without having been sent.
  * - While the database can't be reached, what was never sent is answered at once; what may have
  *   been done waits, up to its give_up_at, to learn whether it was.

@@ -39,8 +39,8 @@ static size_t exponent_digits(const char *at, const char *end) {
     return digits;
 }
 
-/* Whether the JSON has at most REQUEST_METADATA_MAX bytes, as it stands and with its numbers written
- * out. Outside strings an "e" behind a digit begins an exponent. */
+/* Whether the JSON has at most REQUEST_METADATA_MAX bytes, as it stands and with its numbers
+ * written out. Outside strings an "e" behind a digit begins an exponent. */
 static bool metadata_fits(struct text_span json) {
     const char *const end = json.data + json.length;
     size_t size = json.length;

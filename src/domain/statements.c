@@ -208,7 +208,8 @@ static bool read_release(const PGresult *result, struct command *const *c, size_
     static const struct outcome_word WORDS[] = {{"RELEASED", OUTCOME_RELEASED},
                                                 {"NOT_FOUND", OUTCOME_NOT_FOUND}};
     (void)c;
-    return row_has_types(result, TYPES, 2) && read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
+    return row_has_types(result, TYPES, 2) &&
+           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
 static bool read_integer(const PGresult *result, int32_t *value) {
@@ -247,8 +248,8 @@ static bool read_list(const PGresult *result, struct command *const *c, size_t n
                       struct outcome *outcomes) {
     (void)c;
     (void)n;
-    outcomes[0] = (struct outcome){
-        .kind = OUTCOME_LISTED, .row = {result, 0}, .count = PQntuples(result)};
+    outcomes[0] =
+        (struct outcome){.kind = OUTCOME_LISTED, .row = {result, 0}, .count = PQntuples(result)};
     return has_locks(result);
 }
 
@@ -292,8 +293,7 @@ bool statements_same_lock(const struct command *a, const struct command *b) {
         return id_equal(&a->as.release.lock_id, &b->as.release.lock_id) &&
                id_equal(&a->as.release.tenant_id, &b->as.release.tenant_id);
     /* A new id is like no other. */
-    return a->as.lock.has_key && b->as.lock.has_key &&
-           id_equal(&a->as.lock.id, &b->as.lock.id) &&
+    return a->as.lock.has_key && b->as.lock.has_key && id_equal(&a->as.lock.id, &b->as.lock.id) &&
            id_equal(&a->as.lock.tenant_id, &b->as.lock.tenant_id);
 }
 

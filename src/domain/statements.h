@@ -31,7 +31,7 @@ bool statements_is_batched(enum command_kind kind);
 /* Whether two commands of one batched kind are about the same lock: they must not share a batch. */
 bool statements_same_lock(const struct command *a, const struct command *b);
 
-/* Puts the parameters for `count` commands, all of the same kind; 1 when the kind is not batched. */
+/* Puts the parameters for `count` commands of the same kind; 1 when the kind is not batched. */
 void statements_bind(struct params *params, struct command *const *commands, size_t count);
 
 /*

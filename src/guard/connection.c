@@ -137,8 +137,7 @@ static void look_for_request(struct connection *c) {
     c->peer_spoke = false;
     if (found == FCGI_SCAN_READY)
         read_and_handle(c);
-    else if (found == FCGI_SCAN_BROKEN || failed || c->peer_left ||
-             (c->pool->draining && got < 0))
+    else if (found == FCGI_SCAN_BROKEN || failed || c->peer_left || (c->pool->draining && got < 0))
         close_connection(c);
 }
 

@@ -6,9 +6,9 @@
  *
  * libfcgi reads the request and writes the answer. It blocks while it does, so it is called only
  * when a request has arrived (fcgi_scan.h), and time limits on the descriptor bound what a peer
- * that stalls in a long one, or does not read its answer, can cost. It never accepts: it is given no
- * listening socket, and the descriptor is put into FCGX_Request beforehand as if the connection had
- * been kept from an earlier request.
+ * that stalls in a long one, or does not read its answer, can cost. It never accepts: it is given
+ * no listening socket, and the descriptor is put into FCGX_Request beforehand as if the connection
+ * had been kept from an earlier request.
  *
  * Source: the FastCGI specification, version 1.0; libfcgi's fcgiapp.h and fcgiapp.c.
  */

@@ -45,8 +45,7 @@ static void send_with_headers(struct exchange *x, const char *status, const char
                                 "%s"
                                 "\r\n",
                                 status, type, b->length, more_headers);
-    x->send(x, (struct text_span){headers, (size_t)length},
-            (struct text_span){b->data, b->length});
+    x->send(x, (struct text_span){headers, (size_t)length}, (struct text_span){b->data, b->length});
     buffer_clear(b);
     buffer_shrink(b, ANSWER_KEEP);
 }
@@ -57,8 +56,7 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
     const bool fail_open = x->context->fail_open;
     char headers[HEADERS_MAX / 2];
     char status_line[64];
-    problem_append(exchange_body(x), problem, detail, violations, x->request.request_id,
-                   fail_open);
+    problem_append(exchange_body(x), problem, detail, violations, x->request.request_id, fail_open);
     snprintf(headers, sizeof headers, "%s%s%s", more_headers,
              problem_passes(problem) ? RETRY_AFTER : "",
              status < 500 ? ""
@@ -87,8 +85,7 @@ void exchange_answer(struct exchange *x, const char *status) {
 void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
     char header[128];
     snprintf(header, sizeof header, "Allow: %s\r\n", allow);
-    send_problem(x, PROBLEM_METHOD_NOT_ALLOWED, "the path does not have this method", NULL,
-                 header);
+    send_problem(x, PROBLEM_METHOD_NOT_ALLOWED, "the path does not have this method", NULL, header);
 }
 
 static void answer_unavailable(struct exchange *x, const char *field, const char *message,
@@ -105,7 +102,11 @@ static void answer_unavailable(struct exchange *x, const char *field, const char
 void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) {
     switch (outcome->kind) {
     case OUTCOME_OVERLOADED:
-        exchange_answer_problem(x, PROBLEM_OVERLOADED, "too much to do; nothing was done", NULL);
+        exchange_answer_problem(x, PROBLEM_OVERLOADED,
+                                outcome->maybe_done
+                                    ? "too much to do; a part of the request may have been done"
+                                    : "too much to do; nothing was done",
+                                NULL);
         break;
     case OUTCOME_UNAVAILABLE:
         answer_unavailable(x, "database", "is not reachable", outcome->maybe_done);
@@ -118,8 +119,7 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 "the request has a value that the database can't store", NULL);
         break;
     default:
-        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "the request failed; see the log",
-                                NULL);
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "the request failed; see the log", NULL);
     }
 }
 

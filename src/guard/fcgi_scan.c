@@ -68,8 +68,8 @@ enum fcgi_scan fcgi_scan(const unsigned char *bytes, size_t length) {
             return FCGI_SCAN_BROKEN;
         begun = begun || type == FCGI_BEGIN_REQUEST;
         has_params = has_params || (type == FCGI_PARAMS && content == 0);
-        if (begun && ((type == FCGI_STDIN && content == 0 && has_params) ||
-                      type == FCGI_ABORT_REQUEST))
+        if (begun &&
+            ((type == FCGI_STDIN && content == 0 && has_params) || type == FCGI_ABORT_REQUEST))
             return FCGI_SCAN_READY;
         const size_t whole = content + header[6];
         at = whole < length - at ? at + whole : length;

@@ -45,9 +45,9 @@ bool http_request_is_json(const struct http_request *request);
 /*
  * The decoded value of a query parameter, kept in `decoded` (whose memory must not move until the
  * value has been used: reserve it beforehand). A "+" is a space, as forms and most client libraries
- * write it, unless plus_is_plus: in a time it is the sign of an offset that somebody did not encode.
- * No data when the parameter is absent. Sets *bad when the value can't be decoded, is not UTF-8, or
- * is given twice.
+ * write it, unless plus_is_plus: in a time it is the sign of an offset that somebody did not
+ * encode. No data when the parameter is absent. Sets *bad when the value can't be decoded, is not
+ * UTF-8, or is given twice.
  */
 struct text_span http_request_query(const struct http_request *request, const char *name,
                                     bool plus_is_plus, struct buffer *decoded, bool *bad);

@@ -1,6 +1,6 @@
 /*
- * listener.h: the listening socket, which all guard processes of a pool share. A process that has as
- * many connections as it may have leaves the next ones to the others until one of its own ends.
+ * listener.h: the listening socket, which all guard processes of a pool share. A process that has
+ * as many connections as it may have leaves the next ones to the others until one of its own ends.
  */
 #ifndef GUARD_LISTENER_H
 #define GUARD_LISTENER_H

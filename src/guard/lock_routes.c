@@ -92,7 +92,8 @@ static void lock_answered(struct command *command, const struct outcome *outcome
     struct exchange *x = exchange_of(command);
     switch (outcome->kind) {
     case OUTCOME_LOCKED:
-        answer_lock(x, "200 OK", "{\"status\":\"LOCKED\",\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
+        answer_lock(x, "200 OK", "{\"status\":\"LOCKED\",\"lock\":", outcome,
+                    LOCK_JSON_WITH_METADATA);
         break;
     case OUTCOME_CONFLICT:
         answer_lock(x, "409 Conflict", "{\"status\":\"CONFLICT\",\"conflict\":", outcome,

@@ -111,6 +111,7 @@ int main(int argc, char **argv) {
     const struct program program = {
         .name = PROGRAM,
         .purpose = "serves FastCGI on descriptor 0, with settings from the environment",
+        .check = conninfo_check,
         .serve = serve,
     };
     return program_run(&program, argc, argv);

@@ -14,7 +14,9 @@ static const struct path {
     const char *allow;
     route *routes[HTTP_METHODS];
 } PATHS[] = {
-    {"/v1/locks", "GET, HEAD, POST", {[HTTP_GET] = lock_routes_list, [HTTP_POST] = lock_routes_lock}},
+    {"/v1/locks",
+     "GET, HEAD, POST",
+     {[HTTP_GET] = lock_routes_list, [HTTP_POST] = lock_routes_lock}},
     {"/v1/locks/bulk-release", "POST", {[HTTP_POST] = lock_routes_bulk_release}},
     {"/v1/locks/{id}",
      "GET, HEAD, DELETE",
@@ -37,7 +39,7 @@ static bool matches(const char *pattern, struct text_span path, struct text_span
     return id->length > 0 && memchr(id->data, '/', id->length) == NULL;
 }
 
-/* The body of a request that has one, as every POST must, is a JSON object before a route sees it. */
+/* A body, which every POST must have, is a JSON object before a route sees it. */
 static bool read_body(struct exchange *x) {
     if (x->request.method == HTTP_GET)
         return true;
@@ -62,9 +64,8 @@ void router_handle(struct exchange *x) {
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
         if (!matches(PATHS[i].pattern, x->request.path, &x->path_lock_id))
             continue;
-        route *handle = x->request.method == HTTP_OTHER_METHOD
-                            ? NULL
-                            : PATHS[i].routes[x->request.method];
+        route *handle =
+            x->request.method == HTTP_OTHER_METHOD ? NULL : PATHS[i].routes[x->request.method];
         if (handle == NULL)
             exchange_answer_wrong_method(x, PATHS[i].allow);
         else if (read_body(x))

@@ -46,6 +46,7 @@ int main(int argc, char **argv) {
     const struct program program = {
         .name = PROGRAM,
         .purpose = "marks expired locks and deletes old ones, with settings from the environment",
+        .check = conninfo_check,
         .serve = serve,
     };
     return program_run(&program, argc, argv);

@@ -36,7 +36,7 @@ struct sweeper {
     int64_t interval_ms;
     int32_t batch;
     int32_t retention_days;
-    mono_time next;       /* not before this is the next statement sent */
+    mono_time next; /* not before this is the next statement sent */
     mono_time next_purge;
     mono_time next_report;
     int64_t swept; /* since the last report, as the following */

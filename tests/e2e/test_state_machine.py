@@ -337,12 +337,12 @@ def run_machine(system, examples, steps):
 
 @pytest.mark.deadline(180)
 def test_the_service_does_what_the_model_does(system, steady, database):
-    run_machine(system, 20, 60)
+    run_machine(system, 30, 80)
     database.check_no_overlap()
 
 
 @pytest.mark.slow
 @pytest.mark.deadline(600)
 def test_the_service_does_what_the_model_does_for_long(system, steady, database):
-    run_machine(system, 80, 100)
+    run_machine(system, 100, 100)
     database.check_no_overlap()

@@ -1,7 +1,7 @@
 -- The same id again: renewal, move, and grant of a lock that has ended.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(41);
+SELECT plan(42);
 
 -- Renewal.
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 0, 3, room => 101, type => 9, ttl => 60, property => 7,
@@ -75,7 +75,8 @@ SELECT is(pg_temp.outcomes(pg_temp.req(1, 4, 6, room => 103, type => 8)), '1 LOC
 SELECT is(pg_temp.outcomes(pg_temp.req(4, 5, 7, type => 9), pg_temp.req(5, 5, 7, type => 8)),
           '1 LOCKED 4, 2 LOCKED 5', 'the types are free');
 SELECT is(pg_temp.outcomes(pg_temp.req(1, 5, 6, room => 104), pg_temp.req(6, 5, 6, room => 103)),
-          '1 LOCKED 1, 2 LOCKED 6', 'one moves away, the next moves in, in one batch');
+          '1 LOCKED 1, 2 CONFLICT 1', 'who asks for a place in the batch that vacates it is too early');
+SELECT is(pg_temp.outcomes(pg_temp.req(6, 5, 6, room => 103)), '1 LOCKED 6', 'and in time in the next');
 SELECT is(pg_temp.outcomes(pg_temp.req(1, -60, -50, room => 104)), '1 STAY_OVER',
           'no move to a stay that is over');
 SELECT is((SELECT stay_start FROM pg_temp.row_of(1)), pg_temp.day(5), 'the lock stands');

@@ -283,6 +283,35 @@ START_TEST(metadata_bound) {
 }
 END_TEST
 
+/* Numbers count as long as the database would write them; what only looks like one does not. */
+static const struct {
+    const char *json;
+    bool fits;
+} exponents[] = {
+    {"{\"n\":1e300}", true},
+    {"{\"n\":1e16000}", true},
+    {"{\"n\":1E16384}", false},
+    {"{\"n\":1.5e+16384}", false},
+    {"{\"n\":-1e-16384}", false},
+    {"{\"n\":0E-16384}", false},
+    {"{\"n\":1e99999999999999999999999999999999999999999999}", false},
+    {"{\"a\":1e6000,\"b\":[2e6000]}", true},
+    {"{\"a\":1e6000,\"b\":[2e6000,{\"c\":3e6000}]}", false},
+    {"{\"1e16384\":\"1e16384\"}", true},
+    {"{\"\\\"1e16384\":\"\\\\\",\"b\":true}", true},
+    {"{\"\\\\\":1e16384}", false},
+    {"{\"a\":\"\\\"\",\"b\":1e16384}", false},
+    {"{\"a\":true,\"b\":false,\"c\":[true]}", true},
+};
+
+START_TEST(metadata_with_exponents) {
+    input.metadata = span(exponents[_i].json);
+    ck_assert_int_eq(read_lock(), exponents[_i].fits);
+    if (!exponents[_i].fits)
+        ck_assert_only("metadata");
+}
+END_TEST
+
 START_TEST(key_that_is_a_uuid_is_the_id) {
     input.idempotency_key = span(LOCK);
     ck_assert(read_lock());
@@ -516,6 +545,7 @@ Suite *unit_suite(void) {
     tcase_add_loop_test(tcase, ttl, 0, COUNT(ttls));
     tcase_add_loop_test(tcase, text_bounds, 0, COUNT(texts));
     tcase_add_test(tcase, metadata_bound);
+    tcase_add_loop_test(tcase, metadata_with_exponents, 0, COUNT(exponents));
     tcase_add_test(tcase, key_that_is_a_uuid_is_the_id);
     tcase_add_loop_test(tcase, key_that_is_no_uuid, 0, COUNT(named));
     tcase_add_test(tcase, no_key_gets_a_new_id_each_time);

@@ -101,9 +101,10 @@ static void set(int row, int column, const char *bytes, int length) {
 static void make_locks(int before, int count) {
     static const unsigned types[] = {LOCK_COLUMN_TYPES};
     static const char zeros[16];
+    static char name[] = "column"; /* libpq copies it */
     PGresAttDesc attributes[LOCK_COLUMNS + 2] = {0};
     for (int i = 0; i < before + LOCK_COLUMNS; i++) {
-        attributes[i].name = (char[]){"column"};
+        attributes[i].name = name;
         attributes[i].format = 1;
         attributes[i].typid = i < before ? 25 : types[i - before];
     }

@@ -14,9 +14,10 @@ static PGresult *result;
 
 static PGresult *make_result(const unsigned *types, int count, int format) {
     PGresult *made = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    static char name[] = "column"; /* libpq copies it */
     PGresAttDesc attributes[COLUMNS] = {0};
     for (int i = 0; i < count; i++) {
-        attributes[i].name = (char[]){"column"};
+        attributes[i].name = name;
         attributes[i].format = format;
         attributes[i].typid = types[i];
     }
