@@ -27,8 +27,8 @@ struct program {
 MUST_CHECK int program_run(const struct program *program, int argc, char **argv);
 
 /*
- * How often the program was told to stop (SIGTERM, SIGINT, SIGQUIT): 0 go on; 1 finish what is in hand;
- * more: leave at once. Signals within a second of the first one are the same order, sent by a
+ * How often the program was told to stop (SIGTERM, SIGINT, SIGQUIT): 0 go on; 1 finish what is in
+ * hand; more: leave at once. Signals within a second of the first one are the same order, sent by a
  * supervisor to the group and by its parent once more.
  */
 int program_stop_signals(void);
