@@ -19,7 +19,8 @@ HEALTH = {"status": "ok", "shadowMode": True}
 # 400
 
 @pytest.mark.parametrize("method, path", [
-    ("POST", "/v1/locks"), ("POST", "/v1/locks/bulk-release"), ("DELETE", f"/v1/locks/{UNKNOWN_ID}"),
+    ("POST", "/v1/locks"), ("POST", "/v1/locks/bulk-release"),
+    ("DELETE", f"/v1/locks/{UNKNOWN_ID}"),
 ])
 @pytest.mark.parametrize("body", [b"{", b"[]", b"1", b'"x"', b"null", b"true", b" ", b"{} {}",
                                   b"{}x", b"{'a': 1}", b'{"a": 1,}', b'{"a": 1, "a": 1}',
@@ -104,7 +105,8 @@ def test_a_body_of_one_mib_is_taken(tenant):
 
 @pytest.mark.parametrize("size", [MIB + 1, 2 * MIB])
 @pytest.mark.parametrize("method, path", [
-    ("POST", "/v1/locks"), ("POST", "/v1/locks/bulk-release"), ("DELETE", f"/v1/locks/{UNKNOWN_ID}"),
+    ("POST", "/v1/locks"), ("POST", "/v1/locks/bulk-release"),
+    ("DELETE", f"/v1/locks/{UNKNOWN_ID}"),
     ("GET", "/v1/locks"), ("POST", "/nowhere"), ("GET", "/health"),
 ])
 def test_a_larger_one_is_refused(system, tenant, size, method, path):

@@ -261,7 +261,7 @@ def test_postgresql_is_away_for_some_seconds(fragile, guest):
 
 
 def test_backends_are_terminated(fragile, owner):
-    """The connection is made again at once, and what was under way is sent again: nobody notices."""
+    """Connections are made again at once, what was under way is sent again: nobody notices."""
     with load(fragile) as callers:
         for _ in range(30):
             terminated = owner.rows("SELECT pid, pg_terminate_backend(pid)"

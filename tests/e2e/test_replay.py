@@ -33,9 +33,9 @@ def test_some_hundred_generated_bookings(system, steady, database, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.deadline(400)
+@pytest.mark.deadline(900)
 def test_the_whole_file(system, steady, database, tmp_path):
     source = (["--bookings", BOOKINGS] if BOOKINGS.exists()
               else ["--generate", "15000", "--seed", "7"])
-    assert replay(system, tmp_path, *source, seconds_max=380)
+    assert replay(system, tmp_path, *source, seconds_max=880)
     database.check_no_overlap()
