@@ -51,30 +51,49 @@ static bool scan_pairs(struct pair_scan *p, const unsigned char *bytes, size_t l
     return true;
 }
 
+/* How far the request has come: the records that the web server sends, in its order. */
+struct scan {
+    unsigned request_id; /* 0: nothing has begun */
+    bool has_params;     /* to their end */
+    bool has_body;
+    struct pair_scan pairs;
+};
+
+/* One record, with as much of its content as there is. False when it has no place here. Management
+ * records, which libfcgi leaks memory for, and ABORT_REQUEST have none: nginx sends neither. */
+static bool scan_record(struct scan *s, const unsigned char *header, size_t content, size_t here) {
+    const unsigned type = header[1];
+    const unsigned request_id = ((unsigned)header[2] << 8) | header[3];
+    if (header[0] != FCGI_VERSION_1 || request_id == 0)
+        return false;
+    if (s->request_id == 0) {
+        s->request_id = request_id;
+        return type == FCGI_BEGIN_REQUEST && content == sizeof(FCGI_BeginRequestBody);
+    }
+    if (request_id != s->request_id || type != (s->has_params ? FCGI_STDIN : FCGI_PARAMS))
+        return false;
+    if (s->has_params)
+        s->has_body = content == 0;
+    else
+        s->has_params = content == 0;
+    return type == FCGI_STDIN || scan_pairs(&s->pairs, header + FCGI_HEADER_LEN, here);
+}
+
 enum fcgi_scan fcgi_scan(const unsigned char *bytes, size_t length) {
-    const bool cut = length == FCGI_SCAN_BYTES;
-    struct pair_scan pairs = {.skip = 0};
-    bool begun = false;
-    bool has_params = false;
-    for (size_t at = 0; length - at >= FCGI_HEADER_LEN;) {
+    struct scan scan = {.request_id = 0};
+    for (size_t at = 0; length - at >= FCGI_HEADER_LEN && !scan.has_body;) {
         const unsigned char *header = bytes + at;
-        const unsigned type = header[1];
         const size_t content = ((size_t)header[4] << 8) | header[5];
-        at += FCGI_HEADER_LEN;
-        const size_t here = content < length - at ? content : length - at;
-        if (header[0] != FCGI_VERSION_1)
-            return FCGI_SCAN_BROKEN;
-        if (type == FCGI_PARAMS && !scan_pairs(&pairs, bytes + at, here))
-            return FCGI_SCAN_BROKEN;
-        begun = begun || type == FCGI_BEGIN_REQUEST;
-        has_params = has_params || (type == FCGI_PARAMS && content == 0);
-        if (begun &&
-            ((type == FCGI_STDIN && content == 0 && has_params) || type == FCGI_ABORT_REQUEST))
-            return FCGI_SCAN_READY;
         const size_t whole = content + header[6];
+        at += FCGI_HEADER_LEN;
+        if (!scan_record(&scan, header, content, content < length - at ? content : length - at))
+            return FCGI_SCAN_BROKEN;
         at = whole < length - at ? at + whole : length;
     }
-    if (!cut)
+    if (scan.has_body)
+        return FCGI_SCAN_READY;
+    if (length < FCGI_SCAN_BYTES)
         return FCGI_SCAN_PARTIAL;
-    return has_params ? FCGI_SCAN_READY : FCGI_SCAN_BROKEN;
+    /* It goes on behind what is looked at: with a long body, or with parameters of any length. */
+    return scan.has_params ? FCGI_SCAN_READY : FCGI_SCAN_BROKEN;
 }

@@ -23,7 +23,8 @@ from system import System, make_state_dir
 BROKEN = re.compile(
     r"Sanitizer|runtime error:|[Aa]ssertion.*failed|segfault|Segmentation|core dumped|SIGSEGV"
     r"|SIGABRT|exited on signal|stack smashing|buffer overflow|double free|corrupted size"
-    r"|Invalid (read|write) of size|uninitialised value|definitely lost: [1-9]|\[emerg\]|\[alert\]|PANIC")
+    r"|Invalid (read|write) of size|uninitialised value|definitely lost: [1-9]"
+    r"|\[emerg\]|\[alert\]|PANIC")
 
 SANITIZER_VARIABLES = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
