@@ -352,9 +352,16 @@ BEGIN
     END IF;
 
     -- The rest goes one by one: known ids, places that expired locks hold, stays that are over.
-    -- Their rows are locked in the order that releases keep too.
+    -- Their rows, and those of expired locks, are locked in the order that releases keep too.
     PERFORM FROM (SELECT p_tenants[r.ordinal] AS tenant_id, p_ids[r.ordinal] AS id
                   FROM unnest(v_rest) AS r (ordinal)
+                  UNION
+                  SELECT w.tenant_id, w.id
+                  FROM unnest(v_rest) AS r (ordinal),
+                  LATERAL guard.in_the_way(p_tenants[r.ordinal], p_types[r.ordinal],
+                                           p_rooms[r.ordinal], p_starts[r.ordinal],
+                                           p_ends[r.ordinal], p_ids[r.ordinal]) AS w
+                  WHERE w.expires_at <= v_now
                   ORDER BY 1, 2) AS i,
     LATERAL (SELECT FROM public.inventory_locks_shadow AS l
              WHERE l.tenant_id = i.tenant_id AND l.id = i.id

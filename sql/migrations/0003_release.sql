@@ -19,16 +19,22 @@ SET enable_seqscan = off
 AS $$
 DECLARE
     v_now     timestamptz := clock_timestamp();
+    v_held    integer[];
     v_ordinal integer;
 BEGIN
     -- Rows are locked in one order, so that two batches don't wait for each other.
     -- Rows that have ended are left alone: a grant that reclaims their place may
     -- have them in hand.
-    PERFORM FROM (SELECT * FROM unnest(p_tenants, p_ids) AS i (tenant_id, id) ORDER BY 1, 2) AS i,
-    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
-             WHERE l.tenant_id = i.tenant_id AND l.id = i.id
-               AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
-             FOR UPDATE) AS l;
+    -- Only what is locked here is released below: a row that is granted anew in between
+    -- would be out of order.
+    v_held := ARRAY(
+        SELECT i.ordinal
+        FROM (SELECT * FROM unnest(p_tenants, p_ids) WITH ORDINALITY AS i (tenant_id, id, ordinal)
+              ORDER BY 1, 2) AS i,
+        LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+                 WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+                   AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
+                 FOR UPDATE) AS l);
     -- Read again, so that the wait for the rows is not dated back.
     v_now := clock_timestamp();
 
@@ -42,6 +48,7 @@ BEGIN
             metadata       = CASE WHEN p_metadata[v_ordinal] IS NULL THEN l.metadata
                                   ELSE coalesce(l.metadata, '{}') || p_metadata[v_ordinal] END
         WHERE l.tenant_id = p_tenants[v_ordinal] AND l.id = p_ids[v_ordinal]
+          AND v_ordinal = ANY (v_held)
           AND (p_reservations[v_ordinal] IS NULL OR l.reservation_id = p_reservations[v_ordinal])
           AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now;
         IF NOT FOUND THEN
@@ -68,15 +75,18 @@ AS $$
 DECLARE
     v_now   timestamptz := clock_timestamp();
     v_ids   uuid[] := ARRAY(SELECT DISTINCT i.id FROM unnest(p_ids) AS i (id) ORDER BY i.id);
+    v_held  uuid[];
     v_id    uuid;
     v_count integer := 0;
 BEGIN
     -- As in release_batch: one order, and the time after the wait.
-    PERFORM FROM unnest(v_ids) AS i (id),
-    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
-             WHERE l.tenant_id = p_tenant AND l.id = i.id
-               AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
-             FOR UPDATE) AS l;
+    v_held := ARRAY(
+        SELECT i.id
+        FROM unnest(v_ids) AS i (id),
+        LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+                 WHERE l.tenant_id = p_tenant AND l.id = i.id
+                   AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
+                 FOR UPDATE) AS l);
     v_now := clock_timestamp();
 
     FOREACH v_id IN ARRAY v_ids LOOP
@@ -87,7 +97,7 @@ BEGIN
             updated_at     = v_now,
             correlation_id = coalesce(p_correlation, l.correlation_id),
             release_id     = p_release
-        WHERE l.tenant_id = p_tenant AND l.id = v_id
+        WHERE l.tenant_id = p_tenant AND l.id = v_id AND v_id = ANY (v_held)
           AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now;
         IF NOT FOUND THEN
             PERFORM FROM public.inventory_locks_shadow AS l

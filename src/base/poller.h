@@ -1,5 +1,6 @@
 /*
- * poller.h: waits for many descriptors at once (epoll, level-triggered).
+ * poller.h: waits for many descriptors at once (epoll). It is level-triggered, unless a source asks
+ * for EPOLLET: that one must look for itself whether more has come while it was busy.
  *
  * A poll_source is embedded in the object that owns the descriptor, and is found again from its
  * callback with offsetof. Life cycle of a source:

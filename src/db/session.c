@@ -21,7 +21,7 @@ static void take_events(struct poll_source *source, uint32_t events);
 
 /* The settings of the server's session. An index always serves these statements: a plan made on an
  * empty table must not scan it when it has grown. A database that turned synchronous_commit off
- * must not make acknowledged locks volatile; anything stricter than "on" is left alone. */
+ * must not make acknowledged locks volatile; remote_apply, which is stricter, is left alone. */
 static const char SETUP[] = "SET default_transaction_isolation = 'read committed';"
                             "SET timezone = 'UTC';"
                             "SET enable_seqscan = off;"
@@ -29,7 +29,7 @@ static const char SETUP[] = "SET default_transaction_isolation = 'read committed
                             "SET jit = off;"
                             "SET statement_timeout = %" PRId64 ";"
                             "SELECT set_config('synchronous_commit', 'on', false)"
-                            " WHERE current_setting('synchronous_commit') IN ('off', 'local');"
+                            " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
                             "SELECT guard.schema_version()";
 
 static void log_server_notice(void *context, const PGresult *result) {
@@ -79,25 +79,33 @@ static const char *first_line(const char *message, char *out, size_t size) {
 }
 
 /* This attempt has failed: on to the next host, after a pause when all have had their turn. */
-static void fail(struct session *s, enum session_problem problem, const char *message) {
-    char line[256];
-    if (s->problem != problem)
-        log_error("database %s: %s", s->host_name, first_line(message, line, sizeof line));
-    else
-        log_debug("database %s: %s", s->host_name, first_line(message, line, sizeof line));
-    disconnect(s);
-    s->problem = problem;
+static void try_next(struct session *s, enum session_problem problem) {
+    const int hosts = (int)s->options.conninfo->host_count;
     s->failures++;
-    const size_t hosts = s->options.conninfo->host_count;
-    s->host = (s->host + 1) % hosts;
-    const int rounds = s->failures / (int)hosts;
-    const bool round_over = s->failures % (int)hosts == 0;
-    s->deadline = round_over ? mono_after_ms(mono_now(), backoff_ms(rounds)) : mono_now();
-    if (round_over)
-        s->owner.failed(s->owner.context);
+    s->host = (s->host + 1) % (size_t)hosts;
+    if (s->failures % hosts != 0) {
+        s->deadline = mono_now();
+        return;
+    }
+    s->problem = problem;
+    s->deadline = mono_after_ms(mono_now(), backoff_ms(s->failures / hosts));
+    s->owner.failed(s->owner.context);
 }
 
-/* The connection broke after it had been set up: connect again at once, to the same host first. */
+/* Told once, not at every attempt. */
+static void fail(struct session *s, enum session_problem problem, const char *message) {
+    char line[256];
+    first_line(message, line, sizeof line);
+    if (s->problem == SESSION_PROBLEM_NONE)
+        log_error("database %s: %s", s->host_name, line);
+    else
+        log_debug("database %s: %s", s->host_name, line);
+    disconnect(s);
+    try_next(s, problem);
+}
+
+/* The connection broke after it had been set up: connect again at once, to the same host first. One
+ * that never answered a statement counts as an attempt that failed, or this would go in circles. */
 static void lose(struct session *s, const char *message) {
     char line[256];
     log_warn("database %s: connection lost: %s", s->host_name,
@@ -105,6 +113,8 @@ static void lose(struct session *s, const char *message) {
     disconnect(s);
     s->deadline = mono_now();
     s->owner.lost(s->owner.context);
+    if (!s->proven)
+        try_next(s, SESSION_PROBLEM_UNREACHABLE);
 }
 
 static void fail_or_lose(struct session *s, const char *message) {
@@ -120,6 +130,7 @@ static void begin_connecting(struct session *s, mono_time now) {
     conninfo_for_host(s->options.conninfo, s->host, &arrays);
     s->connection = PQconnectStartParams(arrays.keywords, arrays.values, 0);
     s->state = SESSION_CONNECTING;
+    s->proven = false;
     s->deadline = mono_after_ms(now, s->options.connect_timeout_ms);
     if (s->connection == NULL || PQstatus(s->connection) == CONNECTION_BAD) {
         fail(s, SESSION_PROBLEM_UNREACHABLE,
@@ -151,16 +162,19 @@ static void begin_checking(struct session *s) {
     flush(s);
 }
 
+/* Why the setting up failed. Class 42: a function or a type is missing or of another kind, or there
+ * is no right to use it; 3F000: no such schema. */
+static enum session_problem problem_of(const PGresult *result) {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state != NULL && (strncmp(state, "42", 2) == 0 || strcmp(state, "3F000") == 0)
+               ? SESSION_PROBLEM_SCHEMA
+               : SESSION_PROBLEM_UNREACHABLE;
+}
+
 static void begin_preparing(struct session *s) {
     const PGresult *r = s->result;
     if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1) {
-        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-        /* 3F000 invalid schema, 42883 undefined function, 42501 no right to use it */
-        const bool missing =
-            state != NULL && (strcmp(state, "3F000") == 0 || strcmp(state, "42883") == 0 ||
-                              strcmp(state, "42501") == 0);
-        fail(s, missing ? SESSION_PROBLEM_SCHEMA : SESSION_PROBLEM_UNREACHABLE,
-             PQresultErrorMessage(r));
+        fail(s, problem_of(r), PQresultErrorMessage(r));
         return;
     }
     const long version = strtol(PQgetvalue(r, 0, 0), NULL, 10); /* none: 0 */
@@ -184,19 +198,19 @@ static void begin_preparing(struct session *s) {
 
 static void become_ready(struct session *s) {
     if (PQresultStatus(s->result) != PGRES_COMMAND_OK) {
-        fail(s, SESSION_PROBLEM_SCHEMA, PQresultErrorMessage(s->result));
+        fail(s, problem_of(s->result), PQresultErrorMessage(s->result));
         return;
     }
     PQclear(s->result);
     s->result = NULL;
     s->state = SESSION_IDLE;
     s->deadline = MONO_NEVER;
-    s->failures = 0;
     s->problem = SESSION_PROBLEM_NONE;
     log_info("database %s: connected", s->host_name);
 }
 
-bool session_is_fatal(const char *sqlstate) {
+/* This connection is of no use any more. */
+static bool is_fatal(const char *sqlstate) {
     /* 08 connection exception; 57P01–57P05 the server ends this connection or all; 25006 the
      * server takes no writes: it has become a standby */
     return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P", 3) == 0 ||
@@ -206,7 +220,7 @@ bool session_is_fatal(const char *sqlstate) {
 static void finish_statement(struct session *s) {
     PGresult *result = s->result;
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const bool fatal = state != NULL && session_is_fatal(state);
+    const bool fatal = state != NULL && is_fatal(state);
     if (result == NULL || fatal || PQstatus(s->connection) == CONNECTION_BAD) {
         lose(s, result == NULL ? "no answer" : PQresultErrorMessage(result));
         return;
@@ -214,6 +228,8 @@ static void finish_statement(struct session *s) {
     s->result = NULL;
     s->state = SESSION_IDLE;
     s->deadline = MONO_NEVER;
+    s->proven = true;
+    s->failures = 0;
     s->owner.answered(s->owner.context, result);
 }
 
@@ -338,17 +354,21 @@ void session_tick(struct session *s, mono_time now) {
 }
 
 void session_send(struct session *s, const char *statement, const struct params *params,
-                  mono_time now) {
+                  mono_time now, mono_time until) {
     assert(s->state == SESSION_IDLE);
     s->state = SESSION_BUSY;
-    s->deadline = mono_after_ms(now, s->options.statement_timeout_ms + STATEMENT_GRACE_MS);
+    s->deadline = mono_earlier(
+        until, mono_after_ms(now, s->options.statement_timeout_ms + STATEMENT_GRACE_MS));
     if (PQsendQueryPrepared(s->connection, statement, params->count, params->values,
-                            params->lengths, params->formats, 1) != 1) {
-        log_error("database %s: cannot send: %s", s->host_name, PQerrorMessage(s->connection));
-        /* At the next tick this ends as any lost connection does. */
-        s->deadline = now;
-        return;
+                            params->lengths, params->formats, 1) == 1) {
+        const int left = PQflush(s->connection);
+        if (left == 0 || (left == 1 && watch(s, EPOLLIN | EPOLLOUT)))
+            return;
     }
-    if (PQflush(s->connection) == 1 && !watch(s, EPOLLIN | EPOLLOUT))
-        s->deadline = now;
+    /* At the next tick this ends as any lost connection does. Until then the descriptor, which
+     * libpq may have closed, must not be taken for somebody else's. */
+    log_error("database %s: cannot send: %s", s->host_name, PQerrorMessage(s->connection));
+    poller_remove(s->poller, &s->source);
+    s->watched = false;
+    s->deadline = now;
 }

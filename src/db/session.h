@@ -35,8 +35,9 @@ enum session_state {
     SESSION_BUSY,       /* a statement is under way; at `deadline` the connection counts as lost */
 };
 
-/* Why the session can't be used: set when an attempt failed, NONE again when one succeeded. A
- * connection that was just lost is no problem yet: the first attempt to connect again decides. */
+/* Why the session can't be used: set when every host has been tried in vain, NONE again when an
+ * attempt succeeded. A connection that was just lost is no problem yet: the attempts to connect
+ * again decide. */
 enum session_problem {
     SESSION_PROBLEM_NONE,
     SESSION_PROBLEM_UNREACHABLE, /* no host, or none that takes writes */
@@ -50,7 +51,7 @@ struct session_owner {
     void (*answered)(void *context, PGresult *result);
     /* The connection was lost. Nobody knows whether a statement that was under way committed. */
     void (*lost)(void *context);
-    /* An attempt to connect failed; session->problem says why. */
+    /* Every host has been tried in vain; session->problem says why the last one was. */
     void (*failed)(void *context);
 };
 
@@ -73,8 +74,9 @@ struct session {
     PGresult *result;   /* of the statement under way, until it has ended */
     mono_time deadline; /* see the states; MONO_NEVER when there is none */
     size_t host;        /* the one that is used or tried next */
-    int failures;       /* attempts in a row */
+    int failures;       /* attempts in a row that gave no connection that works */
     bool watched;
+    bool proven; /* the connection has answered a statement */
     char host_name[128];
 };
 
@@ -89,12 +91,10 @@ mono_time session_deadline(const struct session *s);
 
 /*
  * Sends a prepared statement; the state must be SESSION_IDLE, and is SESSION_BUSY then. Whatever
- * happens is told later, never from inside this call: answered, or lost.
+ * happens is told later, never from inside this call: answered, or lost, which it is at `until` at
+ * the latest.
  */
 void session_send(struct session *s, const char *statement, const struct params *params,
-                  mono_time now);
-
-/* True for a result's SQLSTATE that means: this connection is of no use any more. */
-bool session_is_fatal(const char *sqlstate);
+                  mono_time now, mono_time until);
 
 #endif

@@ -11,7 +11,13 @@
 /* How often one command is tried when the database refuses it for reasons that pass. */
 #define ATTEMPTS_MAX 5
 
+/* How much of the queue is looked through for a batch, for each place in it. */
+#define LOOKS_FOR_EACH 4
+
 static void answer(struct command *command, enum outcome_kind kind) {
+    /* "Overloaded" speaks of what was not sent; of what was, nobody knows. */
+    if (kind == OUTCOME_OVERLOADED && command->sent_before)
+        kind = OUTCOME_UNAVAILABLE;
     const struct outcome outcome = {.kind = kind,
                                     .maybe_done = command->sent_before || command->bulk_next > 0};
     command->answer(command, &outcome);
@@ -95,7 +101,8 @@ static bool was_never_sent(const struct command *c, mono_time now) {
 }
 
 /* The queue is in the order of arrival, but for what was put back at its front, whose time is
- * longer: the first command that was never sent is due first. */
+ * longer: the first command that was never sent is due first. (A part of a bulk release may be due
+ * before those in front of it; it is late by their wait then, which is bounded.) */
 static mono_time queue_deadline(const struct dispatcher *d) {
     mono_time due = MONO_NEVER;
     for (const struct command *c = d->first; c != NULL; c = c->next) {
@@ -131,7 +138,9 @@ static void choose_batch(struct dispatcher *d) {
     if (!statements_is_batched(d->batch[0]->kind) || d->batch[0]->alone)
         return;
     struct command *previous = NULL;
-    for (struct command *c = d->first; c != NULL && d->batch_count < d->batch_max;) {
+    size_t looks = d->batch_max * LOOKS_FOR_EACH;
+    for (struct command *c = d->first; c != NULL && d->batch_count < d->batch_max && looks > 0;
+         looks--) {
         struct command *next = c->next;
         if (fits(d, c)) {
             d->batch[d->batch_count++] = unlink_after(d, previous);
@@ -140,6 +149,16 @@ static void choose_batch(struct dispatcher *d) {
         }
         c = next;
     }
+}
+
+/* When the first of those that are sent again has to be answered. */
+static mono_time batch_deadline(const struct dispatcher *d) {
+    mono_time due = MONO_NEVER;
+    for (size_t i = 0; i < d->batch_count; i++) {
+        if (d->batch[i]->sent_before)
+            due = mono_earlier(due, d->batch[i]->give_up_at);
+    }
+    return due;
 }
 
 void dispatcher_flush(struct dispatcher *d, mono_time now) {
@@ -159,7 +178,8 @@ void dispatcher_flush(struct dispatcher *d, mono_time now) {
             answer(d->batch[i], OUTCOME_FAILED);
         return;
     }
-    session_send(&d->session, statements_name(d->batch[0]->kind), &d->params, now);
+    session_send(&d->session, statements_name(d->batch[0]->kind), &d->params, now,
+                 batch_deadline(d));
 }
 
 /* What to tell about a command that the database refused by itself. */
@@ -206,17 +226,21 @@ static void take_failure(struct dispatcher *d, const PGresult *result) {
     answer(command, refusal_of(sqlstate));
 }
 
+static bool is_partly_done(const struct command *command) {
+    return command->kind == COMMAND_BULK_RELEASE &&
+           command->bulk_next < command->as.bulk_release.lock_count;
+}
+
 /* A bulk release goes on with its next ids, behind what has queued meanwhile. */
-static bool goes_on(struct dispatcher *d, struct command *command, mono_time now) {
-    if (command->kind != COMMAND_BULK_RELEASE ||
-        command->bulk_next == command->as.bulk_release.lock_count)
-        return false;
-    if (!id_v7(&command->as.bulk_release.release_id)) /* each part is a release of its own */
-        return false;
+static void go_on(struct dispatcher *d, struct command *command, mono_time now) {
+    /* Each part is a release of its own. */
+    if (!id_v7(&command->as.bulk_release.release_id)) {
+        answer(command, OUTCOME_FAILED);
+        return;
+    }
     command->sent_before = false;
     command->send_by = mono_earlier(mono_after_ms(now, d->queue_timeout_ms), command->give_up_at);
     push_last(d, command);
-    return true;
 }
 
 static void take_rows(struct dispatcher *d, const PGresult *result) {
@@ -230,7 +254,8 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     d->batch = d->done;
     d->done = done;
     d->batch_count = 0;
-    if (read && goes_on(d, done[0], now)) {
+    if (read && is_partly_done(done[0])) {
+        go_on(d, done[0], now);
         dispatcher_flush(d, now);
         return;
     }
@@ -256,8 +281,12 @@ static void session_answered(void *context, PGresult *result) {
 
 static void session_lost(void *context) {
     struct dispatcher *d = context;
-    for (size_t i = 0; i < d->batch_count; i++)
-        d->batch[i]->sent_before = true;
+    for (size_t i = 0; i < d->batch_count; i++) {
+        struct command *command = d->batch[i];
+        /* What is lost again and again may be what breaks the connection. */
+        command->alone = command->alone || command->sent_before;
+        command->sent_before = true;
+    }
     requeue_batch(d);
 }
 

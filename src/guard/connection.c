@@ -13,12 +13,11 @@
 #include "guard/fcgi_scan.h"
 #include "guard/router.h"
 
-/* How long one read or write may wait for a peer that stalls: only in the midst of a request that
- * is longer than a socket holds, or with an answer that is. */
-#define STALL_US 250000
-
-/* What a connection keeps of its buffer between two requests. */
-#define BODY_KEEP ((size_t)8 * 1024)
+/* How long one read may wait for a peer that stalls, in the midst of a request that is longer than
+ * a socket holds: nginx reads it from a file then. And one write, of such an answer: nginx is quick
+ * to take it. */
+#define READ_STALL_S 2
+#define WRITE_STALL_US 250000
 
 static struct connection *connection_of(struct exchange *x) {
     return (struct connection *)(void *)((char *)x - offsetof(struct connection, exchange));
@@ -47,7 +46,7 @@ static void unlink_connection(struct connection *c) {
 static void close_connection(struct connection *c) {
     poller_remove(c->pool->poller, &c->source);
     FCGX_Free(&c->fcgi, 1);
-    buffer_free(&c->body);
+    exchange_exit(&c->exchange);
     unlink_connection(c);
     free(c);
 }
@@ -64,8 +63,6 @@ static void look_for_request(struct connection *c);
 /* The answer has been sent: the connection waits for the next request, or ends. */
 static void become_waiting(struct connection *c) {
     c->state = CONNECTION_WAITING;
-    buffer_clear(&c->body);
-    buffer_shrink(&c->body, BODY_KEEP);
     if (c->fcgi.ipcFd < 0 || (c->pool->draining && !c->peer_spoke)) {
         close_connection(c);
         return;
@@ -85,17 +82,21 @@ static void send_answer(struct exchange *x, struct text_span headers, struct tex
     become_waiting(c);
 }
 
-/* Reads the body to its end: what is left of a request would be taken for the next one. Returns
- * whether it is as long as announced. */
-static bool read_body(struct connection *c) {
+enum body { BODY_WHOLE, BODY_WRONG_LENGTH, BODY_CUT_OFF, BODY_TOO_LARGE };
+
+/* Reads the body to its end: what is left of a request would be taken for the next one. */
+static enum body read_body(struct connection *c) {
     struct http_request *request = &c->exchange.request;
+    struct buffer *text = &c->exchange.body_text;
     const size_t length = request->content_length;
-    if (!buffer_reserve(&c->body, length + 1))
-        return false;
-    const int got = FCGX_GetStr(c->body.data, (int)length + 1, c->fcgi.in);
-    c->body.length = got < 0 ? 0 : (size_t)got;
-    request->body = (struct text_span){c->body.data, c->body.length};
-    return c->body.length == length;
+    if (length > c->exchange.context->max_body_bytes || !buffer_reserve(text, length + 1))
+        return BODY_TOO_LARGE;
+    const int got = FCGX_GetStr(text->data, (int)length + 1, c->fcgi.in);
+    text->length = got < 0 ? 0 : (size_t)got;
+    request->body = (struct text_span){text->data, text->length};
+    if (FCGX_GetError(c->fcgi.in) != 0)
+        return BODY_CUT_OFF;
+    return text->length == length ? BODY_WHOLE : BODY_WRONG_LENGTH;
 }
 
 /* For a request that was not read to its end. */
@@ -104,18 +105,35 @@ static void refuse(struct connection *c, enum problem problem, const char *detai
     exchange_answer_problem(&c->exchange, problem, detail, NULL);
 }
 
+/* The peer stalled or left: whose fault that was is not the caller's business. nginx tells it that
+ * there is no answer. */
+static void abandon(struct connection *c) {
+    exchange_end(&c->exchange);
+    close_connection(c);
+}
+
 static void handle_request(struct connection *c) {
     struct exchange *x = &c->exchange;
     const bool is_http = http_request_read(&x->request, c->fcgi.envp);
     exchange_begin(x);
-    if (!is_http)
+    if (!is_http) {
         refuse(c, PROBLEM_INVALID_REQUEST, "this is not an HTTP request");
-    else if (x->request.content_length > x->context->max_body_bytes)
-        refuse(c, PROBLEM_PAYLOAD_TOO_LARGE, "the body is too long");
-    else if (!read_body(c))
-        refuse(c, PROBLEM_INVALID_REQUEST, "the body is not as long as its Content-Length");
-    else
+        return;
+    }
+    switch (read_body(c)) {
+    case BODY_WHOLE:
         router_handle(x);
+        break;
+    case BODY_WRONG_LENGTH:
+        refuse(c, PROBLEM_INVALID_REQUEST, "the body is not as long as its Content-Length");
+        break;
+    case BODY_TOO_LARGE:
+        refuse(c, PROBLEM_PAYLOAD_TOO_LARGE, "the body is too long");
+        break;
+    case BODY_CUT_OFF:
+        abandon(c);
+        break;
+    }
 }
 
 static void read_and_handle(struct connection *c) {
@@ -152,9 +170,10 @@ static void take_events(struct poll_source *source, uint32_t events) {
 }
 
 static bool set_time_limits(int fd) {
-    const struct timeval limit = {.tv_usec = STALL_US};
-    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
-           setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0;
+    const struct timeval reading = {.tv_sec = READ_STALL_S};
+    const struct timeval writing = {.tv_usec = WRITE_STALL_US};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &reading, sizeof reading) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &writing, sizeof writing) == 0;
 }
 
 void connection_open(struct connection_pool *pool, int fd) {
@@ -173,7 +192,6 @@ void connection_open(struct connection_pool *pool, int fd) {
     c->state = CONNECTION_WAITING;
     c->exchange.context = pool->context;
     c->exchange.send = send_answer;
-    buffer_init(&c->body);
     link_connection(c);
     /* Edge-triggered: nothing is to be done about a connection while its request is worked on. */
     if (!poller_add(pool->poller, &c->source, EPOLLIN | EPOLLRDHUP | EPOLLET)) {

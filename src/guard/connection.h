@@ -19,7 +19,6 @@
 #include <stdbool.h>
 
 #include "base/attributes.h"
-#include "base/buffer.h"
 #include "base/poller.h"
 #include "guard/exchange.h"
 
@@ -46,7 +45,6 @@ struct connection {
     bool peer_spoke; /* while WORKING: an event came that nobody has looked at */
     bool peer_left;  /* it will not send anything more */
     FCGX_Request fcgi;
-    struct buffer body;
 };
 
 /* Takes over the descriptor of an accepted connection; closes it on failure. */

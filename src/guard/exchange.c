@@ -1,6 +1,7 @@
 /* exchange.c: see exchange.h. */
 #include "guard/exchange.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,12 @@
 /* What the answer buffer may keep between two answers. */
 #define ANSWER_KEEP ((size_t)256 * 1024)
 
+/* What a connection keeps of its memory for bodies between two requests. */
+#define BODY_KEEP ((size_t)8 * 1024)
+
+/* Trees of bodies longer than this leave holes in the heap that are worth giving back. */
+#define BODY_LARGE ((size_t)64 * 1024)
+
 /* Callers that are turned away come back after this. */
 #define RETRY_AFTER "Retry-After: 1\r\n"
 
@@ -20,13 +27,70 @@ void exchange_begin(struct exchange *x) {
     memset(&x->body, 0, sizeof x->body);
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
+    buffer_init(&x->kept);
+}
+
+/* The body, parsed and as received: many times the size of what is needed of it. */
+static void drop_body(struct exchange *x) {
+    const bool large = x->body_text.length > BODY_LARGE;
+    request_body_exit(&x->body);
+    buffer_clear(&x->body_text);
+    buffer_shrink(&x->body_text, BODY_KEEP);
+    if (large)
+        (void)malloc_trim(0);
 }
 
 void exchange_end(struct exchange *x) {
     if (x->command.kind == COMMAND_BULK_RELEASE)
         free(x->command.as.bulk_release.lock_ids);
-    request_body_exit(&x->body);
+    drop_body(x);
     buffer_free(&x->query);
+    buffer_free(&x->kept);
+}
+
+void exchange_exit(struct exchange *x) {
+    buffer_free(&x->body_text);
+}
+
+/* The texts that a command of this kind has from the body. */
+static size_t texts_of(struct command *command, struct text_span *texts[3]) {
+    switch (command->kind) {
+    case COMMAND_LOCK:
+        texts[0] = &command->as.lock.reason;
+        texts[1] = &command->as.lock.correlation_id;
+        texts[2] = &command->as.lock.metadata;
+        return 3;
+    case COMMAND_RELEASE:
+        texts[0] = &command->as.release.reason;
+        texts[1] = &command->as.release.correlation_id;
+        texts[2] = &command->as.release.metadata;
+        return 3;
+    case COMMAND_BULK_RELEASE:
+        texts[0] = &command->as.bulk_release.reason;
+        texts[1] = &command->as.bulk_release.correlation_id;
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+/* Copies the command's texts, so that the body need not wait with it. False: out of memory. */
+static bool keep_texts(struct exchange *x) {
+    struct text_span *texts[3];
+    const size_t count = texts_of(&x->command, texts);
+    size_t length = 1;
+    for (size_t i = 0; i < count; i++)
+        length += texts[i]->length;
+    if (!buffer_reserve(&x->kept, length)) /* so that it does not move any more */
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i]->data == NULL)
+            continue;
+        const char *copy = x->kept.data + x->kept.length;
+        buffer_append(&x->kept, texts[i]->data, texts[i]->length);
+        texts[i]->data = copy;
+    }
+    return true;
 }
 
 struct buffer *exchange_body(struct exchange *x) {
@@ -109,7 +173,8 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 NULL);
         break;
     case OUTCOME_UNAVAILABLE:
-        answer_unavailable(x, "database", "is not reachable", outcome->maybe_done);
+        answer_unavailable(x, "database", "is not reachable, or did not do it in time",
+                           outcome->maybe_done);
         break;
     case OUTCOME_WRONG_SCHEMA:
         answer_unavailable(x, "schema", "is missing or has another version", outcome->maybe_done);
@@ -129,6 +194,11 @@ void exchange_submit(struct exchange *x, enum command_kind kind,
     x->command.kind = kind;
     x->command.request_id = x->request.request_id;
     x->command.answer = answer;
+    if (!keep_texts(x)) {
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    drop_body(x);
     if (!dispatcher_submit(x->context->dispatcher, &x->command, mono_now(), &refusal))
         exchange_answer_failure(x, &refusal);
 }

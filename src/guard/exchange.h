@@ -34,14 +34,19 @@ struct exchange {
     struct request_body body;
     struct text_span path_lock_id; /* the {lockId} of the path */
     struct buffer query;           /* decoded query parameters */
+    struct buffer body_text;       /* the body as received; its memory is used again */
+    struct buffer kept;            /* what a command needs of the body while it waits */
     /* Sends headers (with the empty line) and body, and ends the exchange. */
     void (*send)(struct exchange *exchange, struct text_span headers, struct text_span body);
 };
 
-/* Prepares for a new request, whose http_request has been read. */
+/* Prepares for a new request, whose http_request has been read. The exchange was zeroed before its
+ * first request. */
 void exchange_begin(struct exchange *x);
-/* Frees what the exchange holds. */
+/* Frees what the exchange holds for its request. */
 void exchange_end(struct exchange *x);
+/* Frees all. */
+void exchange_exit(struct exchange *x);
 
 /* The buffer for the body of the answer; exchange_answer() adds the headers. */
 struct buffer *exchange_body(struct exchange *x);

@@ -17,15 +17,19 @@ struct listener {
     struct poller *poller;
     struct connection_pool *pool;
     size_t connections_max;
+    mono_time resume_at; /* not watched before this: accept() failed */
     bool watched;
 };
 
-/* Makes the socket non-blocking and begins to accept. False, with errno, on failure. */
+/* Makes the socket non-blocking and begins to accept, with as many open files as the process may
+ * have. False, with errno, on failure. */
 MUST_CHECK bool listener_init(struct listener *l, struct poller *poller,
                               struct connection_pool *pool, int fd);
 
-/* Pauses or resumes accepting, by the number of connections. Call it once a round. */
-void listener_adjust(struct listener *l);
+/* Pauses or resumes accepting, by the number of connections. Call it once a round, and when
+ * listener_deadline() has come. */
+void listener_adjust(struct listener *l, mono_time now);
+mono_time listener_deadline(const struct listener *l);
 
 /* Stops accepting for good. */
 void listener_exit(struct listener *l);

@@ -44,11 +44,6 @@ static struct text_span body_correlation_id(struct exchange *x, struct violation
                   "correlationId", v);
 }
 
-/* Makes room for the decoded query, which is never longer than the query itself. */
-static bool reserve_query(struct exchange *x) {
-    return buffer_reserve(&x->query, x->request.query.length + 1);
-}
-
 static struct text_span decode_query(struct exchange *x, const char *name, bool plus_is_plus,
                                      struct violations *v) {
     bool bad = false;
@@ -161,10 +156,6 @@ static void release_answered(struct command *command, const struct outcome *outc
 /* A release may say all but its metadata in the query: a DELETE often has no body. */
 void lock_routes_release(struct exchange *x) {
     struct violations v = {.count = 0};
-    if (!reserve_query(x)) {
-        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-        return;
-    }
     const struct release_input input = {
         .tenant_id = either(body_tenant_id(x, &v), query_value(x, "tenantId", &v), "tenantId", &v),
         .lock_id = x->path_lock_id,
@@ -224,10 +215,6 @@ static void get_answered(struct command *command, const struct outcome *outcome)
 
 void lock_routes_get(struct exchange *x) {
     struct violations v = {.count = 0};
-    if (!reserve_query(x)) {
-        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-        return;
-    }
     const struct get_input input = {.tenant_id = query_tenant_id(x, &v),
                                     .lock_id = x->path_lock_id};
     if (request_get(&input, &v, &x->command.as.get))
@@ -266,10 +253,6 @@ static void list_answered(struct command *command, const struct outcome *outcome
 void lock_routes_list(struct exchange *x) {
     struct violations v = {.count = 0};
     struct list_request *request = &x->command.as.list;
-    if (!reserve_query(x)) {
-        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-        return;
-    }
     const struct list_input input = {
         .tenant_id = query_tenant_id(x, &v),
         .room_id = query_value(x, "roomId", &v),

@@ -54,6 +54,10 @@ static bool begin(struct guard *g, const struct settings *settings) {
                   strerror(errno));
         return false;
     }
+    if (g->listener.connections_max <= (size_t)settings->guard_queue_max)
+        log_warn("only %zu connections: GUARD_QUEUE_MAX is out of reach, raise the limit of open"
+                 " files",
+                 g->listener.connections_max);
     return true;
 }
 
@@ -86,7 +90,9 @@ static bool heed_signals(struct guard *g, const struct settings *settings) {
 static bool run(struct guard *g, const struct settings *settings, const sigset_t *mask) {
     g->drain_until = MONO_NEVER;
     while (heed_signals(g, settings)) {
-        const mono_time due = mono_earlier(dispatcher_deadline(&g->dispatcher), g->drain_until);
+        const mono_time due = mono_earlier(
+            mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener)),
+            g->drain_until);
         if (poller_wait(&g->poller, due, mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             return false;
@@ -94,7 +100,7 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
         const mono_time now = mono_now();
         dispatcher_tick(&g->dispatcher, now);
         dispatcher_flush(&g->dispatcher, now);
-        listener_adjust(&g->listener);
+        listener_adjust(&g->listener, now);
     }
     log_info("ended with %zu connections open", g->pool.count);
     return true;

@@ -11,6 +11,11 @@ static const struct text_span ABSENT = {NULL, 0};
  * "invalid Unicode"). */
 static void describe_error(struct request_body *body, const json_error_t *error) {
     static const char UNICODE[] = "invalid Unicode";
+    if (json_error_code(error) == json_error_null_character) {
+        snprintf(body->error, sizeof body->error, "NUL at line %d, column %d", error->line,
+                 error->column);
+        return;
+    }
     const char *near = strstr(error->text, " near ");
     int length = near == NULL ? (int)strlen(error->text) : (int)(near - error->text);
     if (strncmp(error->text, UNICODE, sizeof UNICODE - 1) == 0)
@@ -34,6 +39,15 @@ static bool has_nul(struct request_body *body, struct text_span text) {
     return true;
 }
 
+static json_t *load(struct request_body *body, json_error_t *error) {
+    const size_t flags = JSON_REJECT_DUPLICATES;
+    json_t *value = json_loadb(body->text.data, body->text.length, flags, error);
+    if (value != NULL || json_error_code(error) != json_error_numeric_overflow)
+        return value;
+    body->wide = true;
+    return json_loadb(body->text.data, body->text.length, flags | JSON_DECODE_INT_AS_REAL, error);
+}
+
 bool request_body_parse(struct request_body *body, struct text_span text) {
     json_error_t error;
     memset(body, 0, sizeof *body);
@@ -42,7 +56,7 @@ bool request_body_parse(struct request_body *body, struct text_span text) {
         return true;
     if (has_nul(body, text))
         return false;
-    body->object = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES, &error);
+    body->object = load(body, &error);
     if (body->object == NULL) {
         describe_error(body, &error);
         return false;
@@ -168,6 +182,19 @@ struct text_span request_body_object(struct request_body *body, const char *name
     return (struct text_span){body->metadata, strlen(body->metadata)};
 }
 
+/* Every double beyond 2^53 is a whole number. */
+static bool is_integral(double value) {
+    return value >= 0x1p53 || value <= -0x1p53 || value == (double)(int64_t)value;
+}
+
+static int64_t nearest_integer(double value) {
+    if (value >= 0x1p63)
+        return INT64_MAX;
+    if (value <= -0x1p63)
+        return INT64_MIN;
+    return (int64_t)value;
+}
+
 int64_t request_body_integer(const struct request_body *body, const char *name,
                              struct violations *v) {
     const json_t *member = json_object_get(body->object, name);
@@ -175,6 +202,8 @@ int64_t request_body_integer(const struct request_body *body, const char *name,
         return 0;
     if (json_is_integer(member))
         return json_integer_value(member);
+    if (body->wide && json_is_real(member) && is_integral(json_real_value(member)))
+        return nearest_integer(json_real_value(member));
     violations_add(v, name, "must be an integer");
     return 0;
 }

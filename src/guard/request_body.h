@@ -20,6 +20,7 @@ struct request_body {
     json_t *object; /* NULL: there is no body */
     struct text_span text;
     char *metadata; /* a copy of the member, when it had to be made */
+    bool wide;      /* it has an integer of more than 64 bits: all integers are kept as reals */
     char error[192];
 };
 
@@ -43,7 +44,7 @@ struct text_span request_body_nullable_text(const struct request_body *body, con
 /* The text of a member that is an object, as the caller wrote it: numbers keep their digits. */
 struct text_span request_body_object(struct request_body *body, const char *name,
                                      struct violations *v);
-/* 0 when the member is absent. */
+/* 0 when the member is absent; the nearest one that there is when it does not fit. */
 int64_t request_body_integer(const struct request_body *body, const char *name,
                              struct violations *v);
 /* An array of 1 to `most` ids, which the caller frees. NULL and a violation when it is not that. */

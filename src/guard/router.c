@@ -39,6 +39,14 @@ static bool matches(const char *pattern, struct text_span path, struct text_span
     return id->length > 0 && memchr(id->data, '/', id->length) == NULL;
 }
 
+/* Makes room for the decoded query, which is never longer than the query itself. */
+static bool reserve_query(struct exchange *x) {
+    if (buffer_reserve(&x->query, x->request.query.length + 1))
+        return true;
+    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+    return false;
+}
+
 /* A body, which every POST must have, is a JSON object before a route sees it. */
 static bool read_body(struct exchange *x) {
     if (x->request.method == HTTP_GET)
@@ -68,7 +76,7 @@ void router_handle(struct exchange *x) {
             x->request.method == HTTP_OTHER_METHOD ? NULL : PATHS[i].routes[x->request.method];
         if (handle == NULL)
             exchange_answer_wrong_method(x, PATHS[i].allow);
-        else if (read_body(x))
+        else if (reserve_query(x) && read_body(x))
             handle(x);
         return;
     }

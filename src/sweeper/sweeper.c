@@ -147,7 +147,7 @@ static void send_next(struct sweeper *s, mono_time now) {
         params_put_int4(&s->params, s->batch);
     }
     if (params_finish(&s->params))
-        session_send(&s->session, statement, &s->params, now);
+        session_send(&s->session, statement, &s->params, now, MONO_NEVER);
     else
         s->next = mono_after_ms(now, s->interval_ms);
 }

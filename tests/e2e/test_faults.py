@@ -345,6 +345,23 @@ def test_a_statement_that_takes_too_long(fragile, guest):
     guest.released(lock["id"])
 
 
+def test_an_answer_that_is_lost_twice_is_told_in_time(fragile, guest, owner):
+    """What is sent again has only the time that is left, not that of a new statement."""
+    lock = guest.locked()
+    with row_held(fragile.owner_dsn, guest, lock["id"]):
+        started = time.monotonic()
+        waiting = InBackground(fragile, guest.id, lambda tenant: tenant.release(lock["id"]))
+        for moment in (ANSWER_SECONDS_MAX * 0.45, ANSWER_SECONDS_MAX * 0.85):
+            wait_for(lambda at=moment: time.monotonic() > started + at, 10, "its moment")
+            owner.rows(f"SELECT pg_terminate_backend(pid) FROM ({BACKENDS}) AS b")
+        answer = waiting.result(ANSWER_SECONDS_MAX + 5)
+    check_problem(answer, 503, "database_unavailable")
+    assert "may have been done" in answer.json["detail"]
+    assert answer.seconds < ANSWER_SECONDS_MAX + 0.5
+    fragile.wait_ready(RECOVERY_SECONDS_MAX)
+    guest.released(lock["id"])
+
+
 # A queue of one
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def check_ttl(clock, make, seconds):
 @pytest.mark.parametrize("sent, granted", [
     (ABSENT, DEFAULT_SECONDS), (0, DEFAULT_SECONDS), (1, 1), (44, 44), (MAX_SECONDS, MAX_SECONDS),
     (MAX_SECONDS + 1, MAX_SECONDS), (2147483647, MAX_SECONDS), (2147483648, MAX_SECONDS),
-    (9223372036854775807, MAX_SECONDS),
+    (9223372036854775807, MAX_SECONDS), (10 ** 20, MAX_SECONDS),
 ])
 def test_ttl_is_defaulted_and_clamped(guest, clock, sent, granted):
     check_ttl(clock, lambda: guest.locked(ttlSeconds=sent), granted)

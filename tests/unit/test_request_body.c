@@ -82,7 +82,7 @@ static const struct {
     {"{\"a\":NaN}", 0, "at line 1"},
     {"{\"a\":1e999}", 0, "at line 1"},
     {"{\"a\":True}", 0, "at line 1"},
-    {"{\"a\":\"secret\\u0000\"}", 0, "\\u0000"},
+    {"{\"a\":\"secret\\u0000\"}", 0, "NUL"},
     {"{\"secret\\u0000\":1}", 0, "NUL"},
     {"{\"a\":\"secret\0\"}", 15, "at line 1"},
     /* the parser overlooks these */
@@ -233,6 +233,19 @@ START_TEST(integers) {
 }
 END_TEST
 
+/* Valid JSON that does not fit: the nearest value, for a caller who asks for as much as there is.
+ */
+START_TEST(integers_of_any_size) {
+    ck_assert(parse("{\"a\":99999999999999999999,\"b\":-99999999999999999999,\"c\":60,\"d\":1.5}"));
+    ck_assert_int_eq(request_body_integer(&body, "a", &v), INT64_MAX);
+    ck_assert_int_eq(request_body_integer(&body, "b", &v), INT64_MIN);
+    ck_assert_int_eq(request_body_integer(&body, "c", &v), 60);
+    ck_assert_uint_eq(v.count, 0);
+    ck_assert_int_eq(request_body_integer(&body, "d", &v), 0);
+    ck_assert_uint_eq(v.count, 1);
+}
+END_TEST
+
 static const struct {
     const char *json;
     const char *metadata; /* its text, exactly as written */
@@ -366,6 +379,7 @@ Suite *unit_suite(void) {
     tcase_add_loop_test(tcase, typed_access, 0, COUNT(kinds));
     tcase_add_test(tcase, null_reads_as_empty_text);
     tcase_add_test(tcase, integers);
+    tcase_add_test(tcase, integers_of_any_size);
     tcase_add_loop_test(tcase, object_slice, 0, COUNT(slices));
     tcase_add_loop_test(tcase, object_with_an_escaped_name, 0, COUNT(escaped_names));
     tcase_add_test(tcase, ids);
