@@ -22,15 +22,16 @@ static void take_events(struct poll_source *source, uint32_t events);
 /* The settings of the server's session. An index always serves these statements: a plan made on an
  * empty table must not scan it when it has grown. A database that turned synchronous_commit off
  * must not make acknowledged locks volatile; remote_apply, which is stricter, is left alone. */
-static const char SETUP[] = "SET default_transaction_isolation = 'read committed';"
-                            "SET timezone = 'UTC';"
-                            "SET enable_seqscan = off;"
-                            "SET plan_cache_mode = force_generic_plan;"
-                            "SET jit = off;"
-                            "SET statement_timeout = %" PRId64 ";"
-                            "SELECT set_config('synchronous_commit', 'on', false)"
-                            " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
-                            "SELECT guard.schema_version()";
+static const char SETUP[] =
+    "SET default_transaction_isolation = 'read committed';"
+    "SET timezone = 'UTC';"
+    "SET enable_seqscan = off;"
+    "SET plan_cache_mode = force_generic_plan;"
+    "SET jit = off;"
+    "SET statement_timeout = %" PRId64 ";"
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
+    "SELECT guard.schema_version()";
 
 static void log_server_notice(void *context, const PGresult *result) {
     (void)context;

@@ -46,7 +46,8 @@ static void put_params(size_t cut) {
     static char pairs[5 + 13 + 200 + 4] = "\x0d\x80\x00\x00\xc8"
                                           "CONTENT_TYPE_";
     memset(pairs + 18, 'v', 200);
-    memcpy(pairs + 218, "\x01\x01NV", 4);
+    static const char last[4] = {1, 1, 'N', 'V'};
+    memcpy(pairs + 218, last, sizeof last);
     if (cut > 0)
         put_record(FCGI_PARAMS, 1, pairs, cut, 3);
     put_record(FCGI_PARAMS, 1, pairs + cut, sizeof pairs - cut, 0);
