@@ -13,6 +13,11 @@
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
 
+/* After so many connections that were lost before they had answered a statement, the next one
+ * counts as an attempt that failed: or a server that takes connections but no statements, or a
+ * statement that breaks them, would be tried in circles. */
+#define UNPROVEN_MAX 5
+
 /* How much longer than the server's statement timeout we wait before the connection counts as
  * lost: the server answers first, if it is there. */
 #define STATEMENT_GRACE_MS 500
@@ -105,8 +110,7 @@ static void fail(struct session *s, enum session_problem problem, const char *me
     try_next(s, problem);
 }
 
-/* The connection broke after it had been set up: connect again at once, to the same host first. One
- * that never answered a statement counts as an attempt that failed, or this would go in circles. */
+/* The connection broke after it had been set up: connect again at once, to the same host first. */
 static void lose(struct session *s, const char *message) {
     char line[256];
     log_warn("database %s: connection lost: %s", s->host_name,
@@ -114,7 +118,7 @@ static void lose(struct session *s, const char *message) {
     disconnect(s);
     s->deadline = mono_now();
     s->owner.lost(s->owner.context);
-    if (!s->proven)
+    if (!s->proven && ++s->unproven > UNPROVEN_MAX)
         try_next(s, SESSION_PROBLEM_UNREACHABLE);
 }
 
@@ -230,6 +234,7 @@ static void finish_statement(struct session *s) {
     s->state = SESSION_IDLE;
     s->deadline = MONO_NEVER;
     s->proven = true;
+    s->unproven = 0;
     s->failures = 0;
     s->owner.answered(s->owner.context, result);
 }

