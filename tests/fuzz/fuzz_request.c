@@ -58,16 +58,26 @@ static void check_text(struct text_span text, size_t most) {
     MUST(text_code_points(text.data, text.length) <= most);
 }
 
+/* Integers of any size, as reals. NULL when there is nothing. */
+static json_t *parse(struct text_span text) {
+    return json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL,
+                      NULL);
+}
+
 /* What is stored as metadata means what the parser read, whichever way its text was found. */
 static void check_metadata(const struct exchange *x, struct text_span metadata) {
-    const json_t *member = json_object_get(x->body.object, "metadata");
+    json_t *body = parse(x->request.body);
+    const json_t *member = json_object_get(body, "metadata");
     MUST((member == NULL) == (metadata.data == NULL));
-    if (member == NULL)
+    if (member == NULL) {
+        json_decref(body);
         return;
-    json_t *again = json_loadb(metadata.data, metadata.length, JSON_REJECT_DUPLICATES, NULL);
+    }
+    json_t *again = parse(metadata);
     MUST(json_is_object(again));
     MUST(json_equal(again, member));
     json_decref(again);
+    json_decref(body);
     MUST(metadata.data[0] == '{' && metadata.data[metadata.length - 1] == '}');
     MUST(metadata.length <= REQUEST_METADATA_MAX);
     MUST(text_is_valid_utf8(metadata.data, metadata.length));
@@ -98,7 +108,9 @@ static void check_bulk_release(const struct exchange *x) {
     const struct bulk_release_request *bulk = &x->command.as.bulk_release;
     MUST(bulk->lock_ids != NULL);
     MUST(bulk->lock_count >= 1 && bulk->lock_count <= REQUEST_BULK_MAX);
-    MUST(bulk->lock_count == json_array_size(json_object_get(x->body.object, "lockIds")));
+    json_t *body = parse(x->request.body);
+    MUST(bulk->lock_count == json_array_size(json_object_get(body, "lockIds")));
+    json_decref(body);
     MUST(bulk->reason.data != NULL);
     check_text(bulk->reason, REQUEST_REASON_MAX);
     check_text(bulk->correlation_id, REQUEST_TEXT_MAX);
