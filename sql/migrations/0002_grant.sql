@@ -77,15 +77,19 @@ AS $$ SELECT least(p_stay_end, p_now + make_interval(secs => p_ttl_seconds)) $$;
 -- The exclusion constraints alone would keep locks from overlapping. This order
 -- is there for the fencing tokens: a token drawn before somebody else was granted
 -- the same resource, but used after, would be smaller than theirs.
-CREATE FUNCTION guard.take_resources(p_tenants uuid[], p_types uuid[], p_rooms uuid[])
+--
+-- The ids are taken too: a row that another batch inserts under an id of this one, after
+-- this one has locked the rows that it knows, would have to be locked out of order.
+CREATE FUNCTION guard.take_resources(
+    p_tenants uuid[], p_types uuid[], p_rooms uuid[], p_ids uuid[])
 RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(k.key)
-    FROM (SELECT DISTINCT uuid_hash_extended(coalesce(i.room, i.type),
-                                             uuid_hash_extended(i.tenant, 0)) AS key
-          FROM unnest(p_tenants, p_types, p_rooms) AS i (tenant, type, room)
+    FROM (SELECT DISTINCT uuid_hash_extended(n.name, uuid_hash_extended(i.tenant, n.kind)) AS key
+          FROM unnest(p_tenants, p_types, p_rooms, p_ids) AS i (tenant, type, room, id),
+          LATERAL (VALUES (coalesce(i.room, i.type), 0), (i.id, 1)) AS n (name, kind)
           ORDER BY 1
           OFFSET 0) AS k;
 END
@@ -275,7 +279,7 @@ BEGIN
     IF cardinality(p_ids) > 1000 THEN
         RAISE EXCEPTION 'a batch holds at most 1000 requests' USING ERRCODE = '22023';
     END IF;
-    PERFORM guard.take_resources(p_tenants, p_types, p_rooms);
+    PERFORM guard.take_resources(p_tenants, p_types, p_rooms, p_ids);
     -- Read only now: the wait for the resources does not count against the TTL,
     -- and a lock that expired meanwhile is seen as expired.
     v_now := clock_timestamp();
