@@ -24,7 +24,6 @@
 
 void exchange_begin(struct exchange *x) {
     memset(&x->command, 0, sizeof x->command);
-    memset(&x->body, 0, sizeof x->body);
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
     buffer_init(&x->kept);

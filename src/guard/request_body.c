@@ -48,11 +48,21 @@ static json_t *load(struct request_body *body, json_error_t *error) {
     return json_loadb(body->text.data, body->text.length, flags | JSON_DECODE_INT_AS_REAL, error);
 }
 
+/* Not the places for members, which are many bytes and say nothing without their count. */
+static void clear(struct request_body *body) {
+    body->flat.count = 0;
+    body->object = NULL;
+    body->text = ABSENT;
+    body->metadata = NULL;
+    body->wide = false;
+    body->error[0] = '\0';
+}
+
 bool request_body_parse(struct request_body *body, struct text_span text) {
     json_error_t error;
-    memset(body, 0, sizeof *body);
+    clear(body);
     body->text = text;
-    if (text.length == 0)
+    if (text.length == 0 || flat_object_read(&body->flat, text))
         return true;
     if (has_nul(body, text))
         return false;
@@ -71,27 +81,70 @@ bool request_body_parse(struct request_body *body, struct text_span text) {
 void request_body_exit(struct request_body *body) {
     json_decref(body->object);
     free(body->metadata);
-    memset(body, 0, sizeof *body);
+    clear(body);
 }
 
 static struct text_span span_of(const json_t *string) {
     return (struct text_span){json_string_value(string), json_string_length(string)};
 }
 
+/* Every double beyond 2^53 is a whole number. */
+static bool is_integral(double value) {
+    return value >= 0x1p53 || value <= -0x1p53 || value == (double)(int64_t)value;
+}
+
+static int64_t nearest_integer(double value) {
+    if (value >= 0x1p63)
+        return INT64_MAX;
+    if (value <= -0x1p63)
+        return INT64_MIN;
+    return (int64_t)value;
+}
+
+/* A member of the tree as a plain one. */
+static struct flat_member flat_member_of(const struct request_body *body, const json_t *member) {
+    struct flat_member flat = {.kind = FLAT_OTHER};
+    if (json_is_string(member)) {
+        flat.kind = FLAT_STRING;
+        flat.string = span_of(member);
+    } else if (json_is_integer(member)) {
+        flat.kind = FLAT_INTEGER;
+        flat.integer = json_integer_value(member);
+    } else if (body->wide && json_is_real(member) && is_integral(json_real_value(member))) {
+        flat.kind = FLAT_INTEGER;
+        flat.integer = nearest_integer(json_real_value(member));
+    } else if (json_is_null(member)) {
+        flat.kind = FLAT_NULL;
+    }
+    return flat;
+}
+
+/* False when there is no such member. */
+static bool find_flat(const struct request_body *body, const char *name, struct flat_member *out) {
+    const struct flat_member *plain = flat_object_get(&body->flat, name);
+    const json_t *member = json_object_get(body->object, name);
+    if (plain != NULL)
+        *out = *plain;
+    else if (member != NULL)
+        *out = flat_member_of(body, member);
+    return plain != NULL || member != NULL;
+}
+
 struct text_span request_body_text(const struct request_body *body, const char *name,
                                    struct violations *v) {
-    const json_t *member = json_object_get(body->object, name);
-    if (member == NULL)
+    struct flat_member member;
+    if (!find_flat(body, name, &member))
         return ABSENT;
-    if (json_is_string(member))
-        return span_of(member);
+    if (member.kind == FLAT_STRING)
+        return member.string;
     violations_add(v, name, "must be a string");
     return ABSENT;
 }
 
 struct text_span request_body_nullable_text(const struct request_body *body, const char *name,
                                             struct violations *v) {
-    if (json_is_null(json_object_get(body->object, name)))
+    struct flat_member member;
+    if (find_flat(body, name, &member) && member.kind == FLAT_NULL)
         return (struct text_span){"", 0};
     return request_body_text(body, name, v);
 }
@@ -164,7 +217,7 @@ static struct text_span find_member(const char *text, const char *name) {
 struct text_span request_body_object(struct request_body *body, const char *name,
                                      struct violations *v) {
     const json_t *member = json_object_get(body->object, name);
-    if (member == NULL)
+    if (member == NULL && flat_object_get(&body->flat, name) == NULL)
         return ABSENT;
     if (!json_is_object(member)) {
         violations_add(v, name, "must be an object");
@@ -182,28 +235,13 @@ struct text_span request_body_object(struct request_body *body, const char *name
     return (struct text_span){body->metadata, strlen(body->metadata)};
 }
 
-/* Every double beyond 2^53 is a whole number. */
-static bool is_integral(double value) {
-    return value >= 0x1p53 || value <= -0x1p53 || value == (double)(int64_t)value;
-}
-
-static int64_t nearest_integer(double value) {
-    if (value >= 0x1p63)
-        return INT64_MAX;
-    if (value <= -0x1p63)
-        return INT64_MIN;
-    return (int64_t)value;
-}
-
 int64_t request_body_integer(const struct request_body *body, const char *name,
                              struct violations *v) {
-    const json_t *member = json_object_get(body->object, name);
-    if (member == NULL)
+    struct flat_member member;
+    if (!find_flat(body, name, &member))
         return 0;
-    if (json_is_integer(member))
-        return json_integer_value(member);
-    if (body->wide && json_is_real(member) && is_integral(json_real_value(member)))
-        return nearest_integer(json_real_value(member));
+    if (member.kind == FLAT_INTEGER)
+        return member.integer;
     violations_add(v, name, "must be an integer");
     return 0;
 }
@@ -212,7 +250,7 @@ struct id *request_body_ids(const struct request_body *body, const char *name, s
                             size_t *count, struct violations *v) {
     const json_t *member = json_object_get(body->object, name);
     *count = json_array_size(member);
-    if (member == NULL) {
+    if (member == NULL && flat_object_get(&body->flat, name) == NULL) {
         violations_add(v, name, "is required");
         return NULL;
     }

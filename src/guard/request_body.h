@@ -15,9 +15,11 @@
 #include "base/id.h"
 #include "base/text.h"
 #include "domain/violations.h"
+#include "guard/flat_object.h"
 
 struct request_body {
-    json_t *object; /* NULL: there is no body */
+    struct flat_object flat; /* the members, when all of them are plain */
+    json_t *object;          /* the members, when not; else NULL */
     struct text_span text;
     char *metadata; /* a copy of the member, when it had to be made */
     bool wide;      /* it has an integer of more than 64 bits: all integers are kept as reals */
