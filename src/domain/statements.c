@@ -6,9 +6,9 @@
 #include "domain/lock.h"
 
 const char STATEMENTS_PREPARE[] =
-    "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[],"
-    "              int4[], text[], text[], jsonb[]) AS"
-    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);"
+    "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[],"
+    "              timestamptz[], int4[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
     "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
     " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6);"
     "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
@@ -23,11 +23,15 @@ const char STATEMENTS_PREPARE[] =
 /* Types of result columns (object ids). */
 enum { INT4 = 23, TEXT = 25 };
 
-static void put_optional_id(struct params *p, const struct optional_id *id) {
-    if (id->set)
-        params_put_id(p, &id->id);
+static void put_id_if(struct params *p, bool set, const struct id *id) {
+    if (set)
+        params_put_id(p, id);
     else
         params_put_null(p);
+}
+
+static void put_optional_id(struct params *p, const struct optional_id *id) {
+    put_id_if(p, id->set, &id->id);
 }
 
 /* What one column of a batch holds of a command, and the columns of the batched statements. */
@@ -45,6 +49,7 @@ struct column {
 
 FIELD(put_lock_tenant, params_put_id(p, &c->as.lock.tenant_id))
 FIELD(put_lock_id, params_put_id(p, &c->as.lock.id))
+FIELD(put_lock_key, put_id_if(p, c->as.lock.has_key, &c->as.lock.id))
 FIELD(put_lock_property, put_optional_id(p, &c->as.lock.property_id))
 FIELD(put_lock_reservation, put_optional_id(p, &c->as.lock.reservation_id))
 FIELD(put_lock_type, params_put_id(p, &c->as.lock.room_type_id))
@@ -58,11 +63,12 @@ FIELD(put_lock_metadata, params_put_jsonb(p, c->as.lock.metadata))
 
 static const struct column LOCK_BATCH[] = {
     {PARAMS_UUID, put_lock_tenant},       {PARAMS_UUID, put_lock_id},
-    {PARAMS_UUID, put_lock_property},     {PARAMS_UUID, put_lock_reservation},
-    {PARAMS_UUID, put_lock_type},         {PARAMS_UUID, put_lock_room},
-    {PARAMS_TIMESTAMPTZ, put_lock_start}, {PARAMS_TIMESTAMPTZ, put_lock_end},
-    {PARAMS_INT4, put_lock_ttl},          {PARAMS_TEXT, put_lock_reason},
-    {PARAMS_TEXT, put_lock_correlation},  {PARAMS_JSONB, put_lock_metadata},
+    {PARAMS_UUID, put_lock_key},          {PARAMS_UUID, put_lock_property},
+    {PARAMS_UUID, put_lock_reservation},  {PARAMS_UUID, put_lock_type},
+    {PARAMS_UUID, put_lock_room},         {PARAMS_TIMESTAMPTZ, put_lock_start},
+    {PARAMS_TIMESTAMPTZ, put_lock_end},   {PARAMS_INT4, put_lock_ttl},
+    {PARAMS_TEXT, put_lock_reason},       {PARAMS_TEXT, put_lock_correlation},
+    {PARAMS_JSONB, put_lock_metadata},
 };
 
 FIELD(put_release_tenant, params_put_id(p, &c->as.release.tenant_id))

@@ -112,13 +112,15 @@ SELECT is((SELECT count(*) FROM pg_temp.lock(VARIADIC (
 
 -- A stay that has just ended, and one that ends soon.
 SELECT is((SELECT outcome FROM guard.lock_batch(
-               ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(40)], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[],
+               ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(40)], ARRAY[pg_temp.u(40)],
+               ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[],
                ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(40)], ARRAY[now() - interval '1 day'], ARRAY[now()],
                ARRAY[60], ARRAY['TEST'], ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])),
           'STAY_OVER', 'a stay that ends now is over');
 SELECT results_eq(
     $$SELECT a.outcome, a.expires_at = a.stay_end FROM guard.lock_batch(
-          ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(41)], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[],
+          ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(41)], ARRAY[pg_temp.u(41)],
+          ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[],
           ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(41)], ARRAY[now() - interval '1 day'],
           ARRAY[now() + interval '1 hour'], ARRAY[7200], ARRAY['TEST'], ARRAY[NULL]::text[],
           ARRAY[NULL]::jsonb[]) AS a$$,

@@ -34,19 +34,19 @@ SELECT is_empty(
 SELECT pg_temp.allowed($$SELECT guard.schema_version()$$, 'schema_version');
 SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
     ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
     ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: a new lock');
 SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
     ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
     ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: a move');
 SELECT is((SELECT room_type_id FROM pg_temp.row_of(1)), pg_temp.u(2), 'has moved');
 SELECT pg_temp.expire(1) \g /dev/null
 SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
     ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
     ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: the place of an expired lock');
 SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(

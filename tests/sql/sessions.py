@@ -16,8 +16,8 @@ psycopg2.extras.register_uuid()
 TENANTS = [uuid.UUID(int=1), uuid.UUID(int=2)]
 FIRST_DAY = datetime.datetime(2090, 1, 1, 12, tzinfo=datetime.timezone.utc)
 
-_LOCK = ("SELECT * FROM guard.lock_batch(%(tenants)s::uuid[], %(ids)s::uuid[], %(nulls)s::uuid[],"
-         " %(nulls)s::uuid[], %(types)s::uuid[], %(rooms)s::uuid[], %(starts)s::timestamptz[],"
+_LOCK = ("SELECT * FROM guard.lock_batch(%(tenants)s::uuid[], %(ids)s::uuid[], %(ids)s::uuid[],"
+         " %(nulls)s::uuid[], %(nulls)s::uuid[], %(types)s::uuid[], %(rooms)s::uuid[], %(starts)s::timestamptz[],"
          " %(ends)s::timestamptz[], %(ttls)s::integer[], %(reasons)s::text[], %(nulls)s::text[],"
          " %(nulls)s::jsonb[])")
 
