@@ -33,7 +33,7 @@ enum outcome_kind {
     OUTCOME_RELEASED,  /* bulk release: count */
     OUTCOME_NOT_FOUND,
     OUTCOME_FOUND,        /* row: the lock */
-    OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other */
+    OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other; cut_off */
     OUTCOME_ALIVE,        /* the answer to COMMAND_PING */
     OUTCOME_REFUSED,      /* the database does not take a value of the request */
     OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it */
@@ -48,6 +48,7 @@ struct outcome {
     struct row row;
     int column; /* of the row at which the lock begins */
     int64_t count;
+    bool cut_off; /* the row behind the last lock has an id (only): to go on after */
 };
 
 struct command {

@@ -178,7 +178,7 @@ void dispatcher_flush(struct dispatcher *d, mono_time now) {
             answer(d->batch[i], OUTCOME_FAILED);
         return;
     }
-    session_send(&d->session, statements_name(d->batch[0]->kind), &d->params, now,
+    session_send(&d->session, statements_name(d->batch[0]->kind, d->batch_count), &d->params, now,
                  batch_deadline(d));
 }
 
@@ -250,7 +250,7 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     const bool read = statements_read(result, done, count, d->outcomes);
     if (!read)
         log_error("the database answered %s in a form not known here",
-                  statements_name(done[0]->kind));
+                  statements_name(done[0]->kind, count));
     d->batch = d->done;
     d->done = done;
     d->batch_count = 0;

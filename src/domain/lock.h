@@ -13,6 +13,8 @@
 
 /* Columns of guard.lock_view, in its order. */
 #define LOCK_COLUMNS 19
+#define LOCK_COLUMN_ID 0
+#define LOCK_COLUMN_TENANT 1
 #define LOCK_COLUMN_TYPES                                                                          \
     2950, 2950, 2950, 2950, 2950, 2950, 1184, 1184, 25, 25, 1184, 23, 3802, 25, 25, 1184, 20,      \
         1184, 1184

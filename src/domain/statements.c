@@ -9,12 +9,15 @@ const char STATEMENTS_PREPARE[] =
     "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[],"
     "              timestamptz[], int4[], text[], text[], jsonb[]) AS"
     " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
+    "PREPARE lock_one (uuid, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz, timestamptz,"
+    "                  int4, text, text, jsonb) AS"
+    " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
     "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
     " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6);"
     "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
     " SELECT guard.bulk_release($1, $2, $3, $4, $5);"
-    "PREPARE get (uuid, uuid) AS"
-    " SELECT * FROM guard.get_lock($1, $2);"
+    "PREPARE get (uuid[], uuid[]) AS"
+    " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
     " SELECT * FROM guard.list_locks($1, $2, $3, $4, $5, $6, $7, $8, $9);"
     "PREPARE ping AS"
@@ -62,12 +65,12 @@ FIELD(put_lock_correlation, params_put_text(p, c->as.lock.correlation_id))
 FIELD(put_lock_metadata, params_put_jsonb(p, c->as.lock.metadata))
 
 static const struct column LOCK_BATCH[] = {
-    {PARAMS_UUID, put_lock_tenant},       {PARAMS_UUID, put_lock_id},
-    {PARAMS_UUID, put_lock_key},          {PARAMS_UUID, put_lock_property},
-    {PARAMS_UUID, put_lock_reservation},  {PARAMS_UUID, put_lock_type},
-    {PARAMS_UUID, put_lock_room},         {PARAMS_TIMESTAMPTZ, put_lock_start},
-    {PARAMS_TIMESTAMPTZ, put_lock_end},   {PARAMS_INT4, put_lock_ttl},
-    {PARAMS_TEXT, put_lock_reason},       {PARAMS_TEXT, put_lock_correlation},
+    {PARAMS_UUID, put_lock_tenant},      {PARAMS_UUID, put_lock_id},
+    {PARAMS_UUID, put_lock_key},         {PARAMS_UUID, put_lock_property},
+    {PARAMS_UUID, put_lock_reservation}, {PARAMS_UUID, put_lock_type},
+    {PARAMS_UUID, put_lock_room},        {PARAMS_TIMESTAMPTZ, put_lock_start},
+    {PARAMS_TIMESTAMPTZ, put_lock_end},  {PARAMS_INT4, put_lock_ttl},
+    {PARAMS_TEXT, put_lock_reason},      {PARAMS_TEXT, put_lock_correlation},
     {PARAMS_JSONB, put_lock_metadata},
 };
 
@@ -97,17 +100,36 @@ static void bind_columns(struct params *p, const struct column *columns, size_t 
     }
 }
 
+/* For a statement that takes one command only: no arrays. */
+static void bind_row(struct params *p, const struct column *columns, size_t column_count,
+                     const struct command *command) {
+    for (size_t column = 0; column < column_count; column++)
+        columns[column].put(p, command);
+}
+
 static void bind_lock(struct params *p, struct command *const *c, size_t n) {
-    bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
+    if (n == 1)
+        bind_row(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c[0]);
+    else
+        bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
 }
 
 static void bind_release(struct params *p, struct command *const *c, size_t n) {
     bind_columns(p, RELEASE_BATCH, COUNT_OF(RELEASE_BATCH), c, n);
 }
 
+FIELD(put_get_tenant, params_put_id(p, &c->as.get.tenant_id))
+FIELD(put_get_id, params_put_id(p, &c->as.get.lock_id))
+
+static const struct column GET_BATCH[] = {{PARAMS_UUID, put_get_tenant}, {PARAMS_UUID, put_get_id}};
+
 static size_t bulk_chunk(const struct command *command) {
     const size_t left = command->as.bulk_release.lock_count - command->bulk_next;
     return left < STATEMENTS_BULK_CHUNK ? left : STATEMENTS_BULK_CHUNK;
+}
+
+static void bind_get(struct params *p, struct command *const *c, size_t n) {
+    bind_columns(p, GET_BATCH, COUNT_OF(GET_BATCH), c, n);
 }
 
 static void bind_bulk_release(struct params *p, struct command *const *c, size_t n) {
@@ -122,12 +144,6 @@ static void bind_bulk_release(struct params *p, struct command *const *c, size_t
     params_put_text(p, r->reason);
     params_put_text(p, r->correlation_id);
     params_put_id(p, &r->release_id);
-}
-
-static void bind_get(struct params *p, struct command *const *c, size_t n) {
-    (void)n;
-    params_put_id(p, &c[0]->as.get.tenant_id);
-    params_put_id(p, &c[0]->as.get.lock_id);
 }
 
 static void put_optional_timestamp(struct params *p, bool set, timestamp_us value) {
@@ -197,15 +213,19 @@ static bool read_batch(const PGresult *result, size_t count, struct outcome *out
     return true;
 }
 
+/* Rows of guard.lock_answer. */
+static bool has_answers(const PGresult *result) {
+    static const unsigned TYPES[] = {INT4, TEXT, LOCK_COLUMN_TYPES};
+    return row_has_types(result, TYPES, LOCK_COLUMNS + 2);
+}
+
 static bool read_lock(const PGresult *result, struct command *const *c, size_t n,
                       struct outcome *outcomes) {
-    static const unsigned TYPES[] = {INT4, TEXT, LOCK_COLUMN_TYPES};
     static const struct outcome_word WORDS[] = {{"LOCKED", OUTCOME_LOCKED},
                                                 {"CONFLICT", OUTCOME_CONFLICT},
                                                 {"STAY_OVER", OUTCOME_STAY_OVER}};
     (void)c;
-    return row_has_types(result, TYPES, LOCK_COLUMNS + 2) &&
-           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
+    return has_answers(result) && read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
 static bool read_release(const PGresult *result, struct command *const *c, size_t n,
@@ -236,27 +256,25 @@ static bool read_bulk_release(const PGresult *result, struct command *const *c, 
     return true;
 }
 
-static bool has_locks(const PGresult *result) {
-    static const unsigned TYPES[] = {LOCK_COLUMN_TYPES};
-    return row_has_types(result, TYPES, LOCK_COLUMNS);
-}
-
 static bool read_get(const PGresult *result, struct command *const *c, size_t n,
                      struct outcome *outcomes) {
+    static const struct outcome_word WORDS[] = {{"FOUND", OUTCOME_FOUND},
+                                                {"NOT_FOUND", OUTCOME_NOT_FOUND}};
     (void)c;
-    (void)n;
-    outcomes[0] = (struct outcome){
-        .kind = PQntuples(result) == 1 ? OUTCOME_FOUND : OUTCOME_NOT_FOUND, .row = {result, 0}};
-    return has_locks(result) && PQntuples(result) <= 1;
+    return has_answers(result) && read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
+/* Rows of guard.lock_view; one without a tenant at the end is where the look at the table ended. */
 static bool read_list(const PGresult *result, struct command *const *c, size_t n,
                       struct outcome *outcomes) {
+    static const unsigned TYPES[] = {LOCK_COLUMN_TYPES};
     (void)c;
     (void)n;
-    outcomes[0] =
-        (struct outcome){.kind = OUTCOME_LISTED, .row = {result, 0}, .count = PQntuples(result)};
-    return has_locks(result);
+    const int rows = PQntuples(result);
+    const bool cut = rows > 0 && PQgetisnull(result, rows - 1, LOCK_COLUMN_TENANT) == 1;
+    outcomes[0] = (struct outcome){
+        .kind = OUTCOME_LISTED, .row = {result, 0}, .count = cut ? rows - 1 : rows, .cut_off = cut};
+    return row_has_types(result, TYPES, LOCK_COLUMNS);
 }
 
 static bool read_ping(const PGresult *result, struct command *const *c, size_t n,
@@ -274,19 +292,22 @@ static bool read_ping(const PGresult *result, struct command *const *c, size_t n
 
 static const struct {
     const char *name;
+    const char *name_of_one; /* a statement of its own for a batch of one, if there is one */
     bool batched;
     void (*bind)(struct params *p, struct command *const *c, size_t n);
     bool (*read)(const PGresult *r, struct command *const *c, size_t n, struct outcome *outcomes);
 } STATEMENTS[COMMAND_KINDS] = {
-    [COMMAND_LOCK] = {"lock", true, bind_lock, read_lock},
-    [COMMAND_RELEASE] = {"release", true, bind_release, read_release},
-    [COMMAND_BULK_RELEASE] = {"bulk_release", false, bind_bulk_release, read_bulk_release},
-    [COMMAND_GET] = {"get", false, bind_get, read_get},
-    [COMMAND_LIST] = {"list", false, bind_list, read_list},
-    [COMMAND_PING] = {"ping", false, bind_ping, read_ping},
+    [COMMAND_LOCK] = {"lock", "lock_one", true, bind_lock, read_lock},
+    [COMMAND_RELEASE] = {"release", NULL, true, bind_release, read_release},
+    [COMMAND_BULK_RELEASE] = {"bulk_release", NULL, false, bind_bulk_release, read_bulk_release},
+    [COMMAND_GET] = {"get", NULL, true, bind_get, read_get},
+    [COMMAND_LIST] = {"list", NULL, false, bind_list, read_list},
+    [COMMAND_PING] = {"ping", NULL, false, bind_ping, read_ping},
 };
 
-const char *statements_name(enum command_kind kind) {
+const char *statements_name(enum command_kind kind, size_t count) {
+    if (count == 1 && STATEMENTS[kind].name_of_one != NULL)
+        return STATEMENTS[kind].name_of_one;
     return STATEMENTS[kind].name;
 }
 
@@ -295,6 +316,8 @@ bool statements_is_batched(enum command_kind kind) {
 }
 
 bool statements_same_lock(const struct command *a, const struct command *b) {
+    if (a->kind == COMMAND_GET)
+        return false; /* as often as you like */
     if (a->kind == COMMAND_RELEASE)
         return id_equal(&a->as.release.lock_id, &b->as.release.lock_id) &&
                id_equal(&a->as.release.tenant_id, &b->as.release.tenant_id);

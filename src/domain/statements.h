@@ -22,8 +22,8 @@
 /* SQL that prepares every statement on a new connection. */
 extern const char STATEMENTS_PREPARE[];
 
-/* The name of the prepared statement for commands of this kind. */
-const char *statements_name(enum command_kind kind);
+/* The name of the prepared statement for so many commands of this kind. */
+const char *statements_name(enum command_kind kind, size_t count);
 
 /* Whether commands of this kind go out many at a time. */
 bool statements_is_batched(enum command_kind kind);

@@ -242,8 +242,12 @@ static void list_answered(struct command *command, const struct outcome *outcome
             buffer_append_char(body, ',');
         lock_json_append(body, &lock, LOCK_JSON_WITH_METADATA);
     }
+    struct id looked_until;
     if (outcome->count > limit)
         append_id_string(body, "],\"nextCursor\":\"", &lock.id);
+    else if (outcome->cut_off && row_id((struct row){outcome->row.result, (int)outcome->count},
+                                        LOCK_COLUMN_ID, &looked_until))
+        append_id_string(body, "],\"nextCursor\":\"", &looked_until);
     else
         buffer_append_text(body, "],\"nextCursor\":null");
     buffer_append_char(body, '}');

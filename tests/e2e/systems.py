@@ -52,9 +52,11 @@ def check_steady(system, pids):
 
 
 def make_system(postgres_options=None, **settings):
-    """A system in a folder of its own, not started."""
+    """A system in a folder of its own, not started: with two guard processes, because what holds
+    among several holds for one."""
     environment = {name: os.environ[name] for name in SANITIZER_VARIABLES if name in os.environ}
-    return System(make_state_dir(), build_dir=build_dir(), settings=settings,
+    return System(make_state_dir(), build_dir=build_dir(),
+                  settings={"GUARD_WORKERS": 2, **settings},
                   environment=environment, postgres_options=postgres_options,
                   guard_command=shlex.split(os.environ.get("AG_GUARD_COMMAND", "")))
 

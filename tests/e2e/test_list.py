@@ -1,7 +1,10 @@
 """Reading locks: one, and listings with every filter, page by page."""
 
+import concurrent.futures
+
 import pytest
 
+from client import Client
 from shape import check_lock, check_problem, new_id
 from tenant import ABSENT, day, moment
 
@@ -238,3 +241,36 @@ def test_a_page_of_large_locks(tenant):
     assert cursor is None
     assert sorted(ids(made)) == ids(locks)
     assert all(check_lock(lock)["metadata"] == {"a": text} for lock in locks)
+
+
+def test_what_is_rare_is_found_page_by_page(tenant, database):
+    """Where no index helps, a page ends after 10,000 locks and tells where to go on."""
+    wanted = tenant.locked()
+    database.execute(
+        "INSERT INTO inventory_locks_shadow (id, tenant_id, room_type_id, stay_start, stay_end,"
+        "    expires_at, created_at, updated_at, fencing_token, ttl_seconds, status, reason)"
+        " SELECT lpad(to_hex(n), 32, '0')::uuid, %s, gen_random_uuid(), now(),"
+        "        now() + interval '1 day', now(), now(), now(), 1, 60, 'RELEASED', 'TEST'"
+        " FROM generate_series(1, 25000) AS n", (tenant.id,))
+    pages = tenant.pages(roomTypeId=wanted["room_type_id"])
+    assert [ids(page) for page in pages] == [[], [], [wanted["id"]]]
+    assert [lock["id"] for lock in tenant.listed(roomId=wanted["room_id"], status="ACTIVE")] \
+        == [wanted["id"]]
+    assert tenant.page(roomId=wanted["room_id"], status="ACTIVE")[1] is None
+
+
+def test_a_crowd_that_reads(tenant, other, system):
+    """Reads of many clients go out as batches: everybody gets the lock that was asked for."""
+    mine = [tenant.locked(stayStart=day(n), stayEnd=day(n + 1)) for n in range(40)]
+
+    def read(number):
+        lock = mine[number % len(mine)]
+        with Client(system.base_url) as client:
+            answers = [client.get(f"/v1/locks/{lock_id}", query={"tenantId": whose.id})
+                       for lock_id, whose in ((lock["id"], tenant), (lock["id"], other),
+                                              (new_id(), tenant))]
+        return [answer.status for answer in answers], answers[0].json["lock"] == lock
+
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(read, range(400)))
+    assert found == [([200, 404, 404], True)] * 400

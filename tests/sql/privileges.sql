@@ -56,8 +56,8 @@ SELECT is((SELECT status FROM pg_temp.row_of(2)), 'RELEASED', 'has released');
 SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-000000000001',
     ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$,
           'bulk_release');
-SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001')$$,
-    'get_lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.get_batch(ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid])$$, 'get_batch');
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
     'list_locks');
 SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');

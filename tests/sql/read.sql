@@ -1,7 +1,7 @@
 -- Reading locks: one, and pages of them.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(39);
+SELECT plan(45);
 
 SELECT is((SELECT count(*) FROM pg_temp.lock(
               pg_temp.req(1, 0, 2, room => 101, type => 9, reservation => 8),
@@ -18,19 +18,35 @@ SELECT pg_temp.expire(5);
 UPDATE inventory_locks_shadow SET status = 'EXPIRED' WHERE id = pg_temp.u(5);
 
 -- One.
-SELECT is((SELECT to_jsonb(g) FROM guard.get_lock(pg_temp.u(1), pg_temp.u(4)) AS g), pg_temp.json_of(4, 'release_id'),
+CREATE FUNCTION pg_temp.get(tenant integer, id integer) RETURNS SETOF guard.lock_view LANGUAGE sql AS $$
+    SELECT g.id, g.tenant_id, g.property_id, g.reservation_id, g.room_type_id, g.room_id,
+           g.stay_start, g.stay_end, g.reason, g.correlation_id, g.expires_at, g.ttl_seconds,
+           g.metadata, g.status, g.release_reason, g.released_at, g.fencing_token,
+           g.created_at, g.updated_at
+    FROM guard.get_batch(ARRAY[pg_temp.u(tenant)], ARRAY[pg_temp.u(id)]) AS g
+    WHERE g.outcome = 'FOUND'
+$$;
+SELECT is((SELECT to_jsonb(g) FROM pg_temp.get(1, 4) AS g), pg_temp.json_of(4, 'release_id'),
           'a lock is its row');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(1))), 'ACTIVE',
+SELECT is((SELECT status FROM pg_temp.get(1, 1)), 'ACTIVE',
           'an active one');
-SELECT results_eq('SELECT status, release_reason FROM guard.get_lock(pg_temp.u(1), pg_temp.u(2))',
+SELECT results_eq('SELECT status, release_reason FROM pg_temp.get(1, 2)',
                   $$VALUES ('RELEASED', 'GONE')$$, 'a released one');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(3))), 'EXPIRED',
+SELECT is((SELECT status FROM pg_temp.get(1, 3)), 'EXPIRED',
           'an expired one, not swept yet');
-SELECT is((SELECT status FROM guard.get_lock(pg_temp.u(1), pg_temp.u(5))), 'EXPIRED',
+SELECT is((SELECT status FROM pg_temp.get(1, 5)), 'EXPIRED',
           'an expired one, swept');
-SELECT is_empty('SELECT * FROM guard.get_lock(pg_temp.u(1), pg_temp.u(99))', 'an unknown one');
-SELECT is_empty('SELECT * FROM guard.get_lock(pg_temp.u(2), pg_temp.u(4))',
+SELECT is_empty('SELECT * FROM pg_temp.get(1, 99)', 'an unknown one');
+SELECT is_empty('SELECT * FROM pg_temp.get(2, 4)',
           'one of another tenant');
+
+SELECT results_eq(
+    $$SELECT ordinal, outcome, pg_temp.n(id) FROM guard.get_batch(
+          ARRAY[pg_temp.u(1), pg_temp.u(2), pg_temp.u(1), pg_temp.u(2)],
+          ARRAY[pg_temp.u(4), pg_temp.u(4), pg_temp.u(4), pg_temp.u(1)]) ORDER BY ordinal$$,
+    $$VALUES (1, 'FOUND', 4), (2, 'NOT_FOUND', NULL), (3, 'FOUND', 4), (4, 'FOUND', 1)$$,
+    'a batch: an answer for each, one lock twice');
+SELECT is_empty($$SELECT * FROM guard.get_batch('{}', '{}')$$, 'a batch of none');
 
 -- Pages.
 CREATE FUNCTION pg_temp.list(
@@ -47,7 +63,7 @@ SELECT is(pg_temp.list(tenant => 2), '1', 'all of another');
 SELECT is(pg_temp.list(tenant => 3), NULL, 'nobody''s');
 SELECT results_eq(
     $$SELECT to_jsonb(l) FROM guard.list_locks(pg_temp.u(1), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 50) AS l$$,
-    $$SELECT to_jsonb(g) FROM generate_series(1, 6) AS i, guard.get_lock(pg_temp.u(1), pg_temp.u(i)) AS g ORDER BY i$$,
+    $$SELECT to_jsonb(g) FROM generate_series(1, 6) AS i, pg_temp.get(1, i) AS g ORDER BY i$$,
     'each as it is read by itself');
 
 SELECT is(pg_temp.list(room => 101), '1 2 5', 'of a room');
@@ -100,6 +116,22 @@ $$;
 SELECT is(pg_temp.pages(7), ARRAY(SELECT id FROM inventory_locks_shadow WHERE tenant_id = pg_temp.u(5) ORDER BY id),
           'pages of 7 are the whole');
 SELECT is(pg_temp.pages(7), pg_temp.pages(100), 'as one page of 100 is');
+
+-- A rare filter: no page looks at more than 10,000 locks; a row with only an id says so.
+INSERT INTO inventory_locks_shadow (id, tenant_id, room_type_id, room_id, stay_start, stay_end,
+    expires_at, created_at, updated_at, fencing_token, ttl_seconds, status, reason)
+SELECT pg_temp.u(100000 + i), pg_temp.u(6), pg_temp.u(CASE WHEN i = 15000 THEN 77 ELSE 7 END),
+       NULL, now(), now() + interval '1 day', now(), now(), now(), i, 60, 'RELEASED', 'TEST'
+FROM generate_series(1, 25000) AS i;
+CREATE FUNCTION pg_temp.rare(after integer, status text DEFAULT NULL, max integer DEFAULT 50) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(pg_temp.n(l.id) || CASE WHEN l.tenant_id IS NULL THEN ' and on' ELSE '' END, ', ')
+    FROM guard.list_locks(pg_temp.u(6), NULL, pg_temp.u(77), NULL, status, NULL, NULL,
+                          pg_temp.u(after), max) AS l
+$$;
+SELECT is(pg_temp.rare(NULL), '110000 and on', 'nothing yet');
+SELECT is(pg_temp.rare(110000), '115000, 120000 and on', 'found, and there is more to look at');
+SELECT is(pg_temp.rare(110000, max => 1), '115000', 'a full page ends with its last lock');
+SELECT is(pg_temp.rare(120000), NULL, 'the end');
 
 SELECT * FROM finish();
 ROLLBACK;

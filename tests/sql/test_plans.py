@@ -65,7 +65,8 @@ def call_everything(session, first):
     session.lock(*requests_from(first, start=5, end=6))
     nulls = "NULL, " * 3
     for call in ("guard.bulk_release(%s, %s::uuid[], 'x', NULL, gen_random_uuid())",
-                 "guard.get_lock(%s, (%s::uuid[])[1])",
+                 "guard.get_batch(ARRAY[%s::uuid], (%s::uuid[])[1:1])",
+                 f"guard.list_locks(%s, (%s::uuid[])[1], NULL, NULL, 'ACTIVE', {nulls}50)",
                  f"guard.list_locks(%s, {nulls}{nulls}(%s::uuid[])[1], 50)",
                  f"guard.list_locks(%s, NULL, NULL, (%s::uuid[])[1], NULL, {nulls}50)"):
         session.execute(f"SELECT * FROM {call}", (tenant, ids))

@@ -339,6 +339,20 @@ START_TEST(list_pages) {
 }
 END_TEST
 
+/* The look at the table ended before the page was full: behind the locks is where to go on. */
+START_TEST(list_cut_off) {
+    make_locks(0, _i + 1);
+    (void)submit("GET", "/v1/locks?limit=9&tenantId=" TENANT, "");
+    receive(&(struct outcome){
+        .kind = OUTCOME_LISTED, .row = {result, 0}, .count = _i, .cut_off = true});
+    ck_assert_int_eq(door.status, 200);
+    ck_assert_uint_eq(json_array_size(json_object_get(answer, "locks")), (size_t)_i);
+    char cursor[40];
+    snprintf(cursor, sizeof cursor, "00000000-0000-0000-0000-00000000000%d", _i);
+    ck_assert_pstr_eq(member("nextCursor"), cursor);
+}
+END_TEST
+
 START_TEST(ready) {
     const struct command *command = submit("GET", "/ready", "");
     ck_assert_int_eq(command->kind, COMMAND_PING);
@@ -435,6 +449,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, get_what_is_not_there);
     tcase_add_test(tcase, list_command);
     tcase_add_loop_test(tcase, list_pages, 0, 4);
+    tcase_add_loop_test(tcase, list_cut_off, 0, 3);
     tcase_add_test(tcase, ready);
     tcase_add_loop_test(tcase, failure, 0, COUNT(failures));
     tcase_add_test(tcase, no_memory_for_an_answer);
