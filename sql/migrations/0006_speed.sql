@@ -7,6 +7,9 @@
 -- hash of the room divides the locks evenly, whatever the ids look like, and costs little to
 -- compare. The columns themselves still decide: a hash that two rooms share is no conflict.
 --
+-- What the version before calls stays: lock_batch without keys, get_lock and list_locks. It runs
+-- until it is replaced.
+--
 -- Building the indexes anew takes a minute for each two million active locks or so, and nobody
 -- can take a lock meanwhile.
 
@@ -53,8 +56,6 @@ BEGIN
 END
 $$;
 
-DROP FUNCTION guard.take_resources(uuid[], uuid[], uuid[], uuid[]);
-
 -- One thing that only one transaction at a time may work on: a resource (kind 0) or an id (1).
 CREATE FUNCTION guard.resource_key(p_tenant uuid, p_name uuid, p_kind bigint)
 RETURNS bigint
@@ -68,28 +69,24 @@ AS $$ SELECT uuid_hash_extended(p_name, uuid_hash_extended(p_tenant, p_kind)) $$
 -- is there for the fencing tokens: a token drawn before somebody else was granted
 -- the same resource, but used after, would be smaller than theirs.
 --
--- Ids that callers chose (p_keys, null for the others) are taken too: a row that another batch
+-- Ids that callers chose (p_ids, null for the others) are taken too: a row that another batch
 -- inserts under an id of this one, after this one has locked the rows that it knows, would have
 -- to be locked out of order. Other ids are new, and nobody else knows them.
-CREATE FUNCTION guard.take_resources(
-    p_tenants uuid[], p_types uuid[], p_rooms uuid[], p_keys uuid[])
+CREATE OR REPLACE FUNCTION guard.take_resources(
+    p_tenants uuid[], p_types uuid[], p_rooms uuid[], p_ids uuid[])
 RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(k.key)
     FROM (SELECT DISTINCT guard.resource_key(i.tenant, n.name, n.kind) AS key
-          FROM unnest(p_tenants, p_types, p_rooms, p_keys) AS i (tenant, type, room, id),
+          FROM unnest(p_tenants, p_types, p_rooms, p_ids) AS i (tenant, type, room, id),
           LATERAL (VALUES (coalesce(i.room, i.type), 0), (i.id, 1)) AS n (name, kind)
           WHERE n.name IS NOT NULL
           ORDER BY 1
           OFFSET 0) AS k;
 END
 $$;
-
-DROP FUNCTION guard.lock_batch(
-    uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[],
-    integer[], text[], text[], jsonb[]);
 
 -- Grants a batch of at most 1000 locks. Every array has one element for each request; no
 -- two requests of a batch have the same tenant and id. p_keys has the id again where the
@@ -274,8 +271,6 @@ BEGIN
 END
 $$;
 
-DROP FUNCTION guard.get_lock(uuid, uuid);
-
 -- Reads a batch of locks: an answer for each, FOUND or NOT_FOUND. What is past its expires_at
 -- reads as EXPIRED, swept or not.
 CREATE FUNCTION guard.get_batch(p_tenants uuid[], p_ids uuid[])
@@ -305,7 +300,7 @@ $$;
 -- The statement is put together from the filters in use, so that each combination gets a plan
 -- of its own. A page is small: an index that has its order is read until the page is full, and
 -- not collected in a bitmap first.
-CREATE OR REPLACE FUNCTION guard.list_locks(
+CREATE FUNCTION guard.list_page(
     p_tenant uuid, p_room uuid, p_type uuid, p_reservation uuid, p_status text,
     p_from timestamptz, p_to timestamptz, p_after uuid, p_limit integer)
 RETURNS SETOF guard.lock_view

@@ -19,7 +19,7 @@ const char STATEMENTS_PREPARE[] =
     "PREPARE get (uuid[], uuid[]) AS"
     " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
-    " SELECT * FROM guard.list_locks($1, $2, $3, $4, $5, $6, $7, $8, $9);"
+    " SELECT * FROM guard.list_page($1, $2, $3, $4, $5, $6, $7, $8, $9);"
     "PREPARE ping AS"
     " SELECT guard.schema_version()";
 

@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(42);
+SELECT plan(45);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -58,6 +58,16 @@ SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-0000
           'bulk_release');
 SELECT pg_temp.allowed($$SELECT * FROM guard.get_batch(ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid])$$, 'get_batch');
+SELECT pg_temp.allowed($$SELECT * FROM guard.list_page('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
+    'list_page');
+-- What the version before works with, until it is replaced.
+SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
+    ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch without keys');
+SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000003')$$,
+    'get_lock');
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
     'list_locks');
 SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');

@@ -55,14 +55,14 @@ CREATE FUNCTION pg_temp.list(
     after integer DEFAULT NULL, max integer DEFAULT 50, tenant integer DEFAULT 1)
 RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(pg_temp.n(l.id)::text, ' ')
-    FROM guard.list_locks(pg_temp.u(tenant), pg_temp.u(room), pg_temp.u(type), pg_temp.u(reservation),
+    FROM guard.list_page(pg_temp.u(tenant), pg_temp.u(room), pg_temp.u(type), pg_temp.u(reservation),
                           status, pg_temp.day(from_day), pg_temp.day(to_day), pg_temp.u(after), max) AS l
 $$;
 SELECT is(pg_temp.list(), '1 2 3 4 5 6', 'all of a tenant, by id');
 SELECT is(pg_temp.list(tenant => 2), '1', 'all of another');
 SELECT is(pg_temp.list(tenant => 3), NULL, 'nobody''s');
 SELECT results_eq(
-    $$SELECT to_jsonb(l) FROM guard.list_locks(pg_temp.u(1), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 50) AS l$$,
+    $$SELECT to_jsonb(l) FROM guard.list_page(pg_temp.u(1), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 50) AS l$$,
     $$SELECT to_jsonb(g) FROM generate_series(1, 6) AS i, pg_temp.get(1, i) AS g ORDER BY i$$,
     'each as it is read by itself');
 
@@ -105,7 +105,7 @@ DECLARE
     v_page uuid[];
 BEGIN
     LOOP
-        v_page := ARRAY(SELECT l.id FROM guard.list_locks(pg_temp.u(5), NULL, NULL, NULL, NULL, NULL, NULL,
+        v_page := ARRAY(SELECT l.id FROM guard.list_page(pg_temp.u(5), NULL, NULL, NULL, NULL, NULL, NULL,
                                                           v_all[cardinality(v_all)], size) AS l);
         EXIT WHEN v_page = '{}';
         v_all := v_all || v_page;
@@ -125,7 +125,7 @@ SELECT pg_temp.u(100000 + i), pg_temp.u(6), pg_temp.u(CASE WHEN i = 15000 THEN 7
 FROM generate_series(1, 25000) AS i;
 CREATE FUNCTION pg_temp.rare(after integer, status text DEFAULT NULL, max integer DEFAULT 50) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(pg_temp.n(l.id) || CASE WHEN l.tenant_id IS NULL THEN ' and on' ELSE '' END, ', ')
-    FROM guard.list_locks(pg_temp.u(6), NULL, pg_temp.u(77), NULL, status, NULL, NULL,
+    FROM guard.list_page(pg_temp.u(6), NULL, pg_temp.u(77), NULL, status, NULL, NULL,
                           pg_temp.u(after), max) AS l
 $$;
 SELECT is(pg_temp.rare(NULL), '110000 and on', 'nothing yet');

@@ -66,9 +66,9 @@ def call_everything(session, first):
     nulls = "NULL, " * 3
     for call in ("guard.bulk_release(%s, %s::uuid[], 'x', NULL, gen_random_uuid())",
                  "guard.get_batch(ARRAY[%s::uuid], (%s::uuid[])[1:1])",
-                 f"guard.list_locks(%s, (%s::uuid[])[1], NULL, NULL, 'ACTIVE', {nulls}50)",
-                 f"guard.list_locks(%s, {nulls}{nulls}(%s::uuid[])[1], 50)",
-                 f"guard.list_locks(%s, NULL, NULL, (%s::uuid[])[1], NULL, {nulls}50)"):
+                 f"guard.list_page(%s, (%s::uuid[])[1], NULL, NULL, 'ACTIVE', {nulls}50)",
+                 f"guard.list_page(%s, {nulls}{nulls}(%s::uuid[])[1], 50)",
+                 f"guard.list_page(%s, NULL, NULL, (%s::uuid[])[1], NULL, {nulls}50)"):
         session.execute(f"SELECT * FROM {call}", (tenant, ids))
     session.execute("SELECT * FROM guard.sweep_expired(20)")
     session.execute("SELECT guard.purge_finished(5, 20)")

@@ -1,0 +1,59 @@
+"""PostgreSQL and the built service, started for measurements in a folder of their own."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+# pylint: disable=wrong-import-position
+from system import System, make_state_dir
+
+from .access_log import AccessLog
+from .tables import Tables
+
+BENCH = Path(__file__).resolve().parents[1]
+#: As a database server is set up for such work. Durable: fsync and synchronous_commit are on.
+#: No checkpoint falls into a measurement, for the service as little as for the floor.
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+#: settings of the service that are taken from the caller's environment
+PREFIXES = ("GUARD_", "LOCK_", "SWEEP_", "LOG_", "DB_STATEMENT_")
+
+
+class Bed:
+    """Used as `with Bed(build) as bed`: runs from its begin to its end, and leaves nothing."""
+
+    def __init__(self, build, postgres=None, settings=None):
+        self.postgres_options = {**POSTGRES, **(postgres or {})}
+        self._state = make_state_dir()
+        chosen = {name: value for name, value in os.environ.items()
+                  if name.startswith(PREFIXES) and name != "GUARD_SOCKET"}
+        self.system = System(self._state, build_dir=build, settings={**chosen, **(settings or {})},
+                             postgres_options=self.postgres_options)
+        self.tables = None
+        self.access_log = AccessLog(self.system)
+
+    def __enter__(self):
+        try:
+            self.system.__enter__()
+            self.tables = Tables(self.system.owner_dsn)
+        except BaseException:
+            self.system.stop()
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.tables.close()
+        try:
+            self.system.stop()
+        finally:
+            self._remove()
+
+    def _remove(self):
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def roots(self):
+        """{group: pid of its topmost process}."""
+        return {name: pid for name, pid in self.system.status().items() if pid}

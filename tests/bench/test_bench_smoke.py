@@ -1,0 +1,75 @@
+"""The benchmarks for real, as short as can be: not for the figures."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench_lib import floor, rows
+from bench_lib.failure import BenchFailed
+from conftest import BENCH
+
+pytestmark = pytest.mark.slow
+
+
+def missing():
+    """What cannot be had, with the package to add to scripts/install-packages."""
+    found = [] if shutil.which("wrk") else ["wrk (Debian: wrk)"]
+    try:
+        floor.program()
+    except BenchFailed as failure:
+        found.append(str(failure))
+    return found
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Runs one of the programs; returns its raw result and its report."""
+    build = os.environ.get("AG_BUILD_DIR")
+    if not build:
+        pytest.skip("AG_BUILD_DIR must name the folder of the built programs")
+    if missing():
+        pytest.skip("the benchmark is NOT tested: " + "; ".join(missing()))
+
+    def run(program, *arguments):
+        done = subprocess.run(
+            [BENCH / program, "--build", build, "--json", tmp_path / "r.json", "--report",
+             tmp_path / "r.md", *arguments], text=True, capture_output=True, timeout=600,
+            check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads((tmp_path / "r.json").read_text()), (tmp_path / "r.md").read_text()
+    return run
+
+
+def test_every_row_once(bench, tmp_path):
+    chart = tmp_path / "r.svg"
+    result, text = bench("run", "--pairs", "1", "--seconds", "1", "--clients", "8",
+                         "--chart", chart)
+    measured = [run for pair in result["pairs"] for run in pair["rows"]]
+    assert [run["row"] for run in measured] == [row.name for row in rows.ROWS]
+    for run in measured:
+        assert run["per_second"] > 0
+        assert run["p50_ms"] <= run["p99_ms"] <= run["p999_ms"]
+        for group in ("nginx", "guard", "postgres", "load"):
+            assert run["cpu_us"][group] > 0, (run["row"], group)
+    assert "locks/s" in text and "<svg" in chart.read_text()
+    assert not Path(f"{tmp_path}/r.json.new").exists()
+
+
+def test_growth_of_two_sizes(bench):
+    result, text = bench("growth", "--sizes", "2000,150000", "--pairs", "1", "--seconds", "1")
+    assert [size["locks"] for size in result["sizes"]] == [2000, 150000]
+    assert "bytes a lock" in text
+
+
+def test_overload_for_a_moment(bench):
+    result, text = bench("overload", "--seconds", "2", "--peak-seconds", "1",
+                         "--normal-seconds", "1")
+    for one in result["runs"]:
+        during = one["phases"][1]
+        assert during["granted"] > 0
+        assert during["no_retry_after"] == 0 and during["other"] == 0
+    assert "of the peak" in text
