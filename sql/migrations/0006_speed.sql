@@ -223,7 +223,7 @@ BEGIN
 END
 $$;
 
--- Grants one lock: the same as a batch of one, which would cost a third more.
+-- Grants one lock: the same as a batch of one, at five sixths of its cost.
 CREATE FUNCTION guard.lock_one(
     p_tenant uuid, p_id uuid, p_key uuid, p_property uuid, p_reservation uuid,
     p_type uuid, p_room uuid, p_start timestamptz, p_end timestamptz,

@@ -1,7 +1,7 @@
 -- New locks: one by one and in batches.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(40);
+SELECT plan(48);
 
 -- One lock, column by column.
 CREATE TEMP TABLE answer AS
@@ -125,6 +125,31 @@ SELECT results_eq(
           ARRAY[now() + interval '1 hour'], ARRAY[7200], ARRAY['TEST'], ARRAY[NULL]::text[],
           ARRAY[NULL]::jsonb[]) AS a$$,
     $$VALUES ('LOCKED', true)$$, 'a stay that has begun can be locked until its end');
+
+-- One request without arrays: as a batch of one.
+CREATE FUNCTION pg_temp.one(q guard.lock_request, key uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', a.ordinal, a.outcome, pg_temp.n(a.id)), ', ')
+    FROM guard.lock_one(q.tenant_id, q.id, key, q.property_id, q.reservation_id, q.room_type_id,
+                        q.room_id, q.stay_start, q.stay_end, q.ttl_seconds, q.reason,
+                        q.correlation_id, q.metadata) AS a
+$$;
+SELECT is(pg_temp.one(pg_temp.req(3001, 0, 2, room => 501), NULL), '1 LOCKED 3001', 'one: granted');
+SELECT is(pg_temp.one(pg_temp.req(3002, 1, 3, room => 501), NULL), '1 CONFLICT 3001', 'one: a conflict');
+SELECT is(pg_temp.one(pg_temp.req(3001, 0, 2, room => 501), pg_temp.u(3001)), '1 LOCKED 3001', 'one: renewed');
+SELECT is(pg_temp.one(pg_temp.req(3001, 2, 4, room => 502), pg_temp.u(3001)), '1 LOCKED 3001', 'one: moved');
+SELECT is(pg_temp.one(pg_temp.req(3002, 1, 3, room => 501), pg_temp.u(3002)), '1 LOCKED 3002',
+          'one: granted where that was');
+SELECT is(pg_temp.one(pg_temp.req(3003, -40000, -39999, room => 501), NULL), '1 STAY_OVER', 'one: over');
+SELECT results_eq(
+    $$SELECT id, room_id, stay_start, stay_end, status, reason, created_at = updated_at FROM inventory_locks_shadow
+      WHERE id IN (pg_temp.u(3001), pg_temp.u(3002)) ORDER BY id$$,
+    $$VALUES (pg_temp.u(3001), pg_temp.u(502), pg_temp.day(2), pg_temp.day(4), 'ACTIVE', 'TEST', false),
+             (pg_temp.u(3002), pg_temp.u(501), pg_temp.day(1), pg_temp.day(3), 'ACTIVE', 'TEST', true)$$,
+    'one: the rows');
+SELECT is((SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+           AND (classid::bigint << 32 | objid::bigint)
+               IN (guard.resource_key(pg_temp.u(1), pg_temp.u(501), 0), guard.resource_key(pg_temp.u(1), pg_temp.u(3002), 1))),
+          2::bigint, 'one: holds its room and its key until the end');
 
 -- Every grant, of whatever resource, has a larger token than those before.
 SELECT is((SELECT count(*) FROM (

@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(45);
+SELECT plan(46);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -49,6 +49,9 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
     ARRAY['00000000-0000-0000-0000-000000000002'::uuid], ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
     ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
     ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch: the place of an expired lock');
+SELECT pg_temp.allowed($$SELECT * FROM guard.lock_one(
+    '00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000004', NULL, NULL, NULL,
+    '00000000-0000-0000-0000-000000000004', NULL, now(), now() + interval '1 day', 60, 'r', NULL, NULL)$$, 'lock_one');
 SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
     ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb])$$, 'release_batch');
