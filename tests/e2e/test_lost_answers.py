@@ -66,7 +66,7 @@ def lost(proxy, statement, send, count=1):
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_new_lock(proxy, guest, owner, key, count):
     more = {} if key is None else {"idempotencyKey": key}
-    lock = check_locked(lost(proxy, "lock", lambda: guest.lock(**more), count))
+    lock = check_locked(lost(proxy, "lock_one", lambda: guest.lock(**more), count))
     assert set(owner.locks([guest.id])) == {lock["id"]}
     assert owner.lock_row(guest.id, lock["id"])["fencing_token"] == lock["fencing_token"]
     assert guest.conflict()["id"] == lock["id"]
@@ -74,7 +74,7 @@ def test_a_new_lock(proxy, guest, owner, key, count):
 
 def test_a_conflict(proxy, guest, owner):
     held = guest.locked()
-    answer = lost(proxy, "lock", guest.lock)
+    answer = lost(proxy, "lock_one", guest.lock)
     assert answer.status == 409 and answer.json["conflict"]["id"] == held["id"]
     assert set(owner.locks([guest.id])) == {held["id"]}
 
@@ -83,7 +83,7 @@ def test_a_move(proxy, guest, owner):
     key = new_id()
     first = guest.locked(idempotencyKey=key, metadata={"a": 1})
     stay = {"stayStart": day(7), "stayEnd": day(9)}
-    moved = check_locked(lost(proxy, "lock", lambda: guest.lock(idempotencyKey=key, **stay)))
+    moved = check_locked(lost(proxy, "lock_one", lambda: guest.lock(idempotencyKey=key, **stay)))
     assert moved["stay_start"][:10] == day(7)
     assert moved["fencing_token"] > first["fencing_token"]
     assert moved["metadata"] == {"a": 1}
@@ -130,7 +130,7 @@ def test_reads(proxy, guest):
 def test_a_renewal_that_was_lost_is_no_move(proxy, guest):
     key = new_id()
     first = guest.locked(idempotencyKey=key, ttlSeconds=600)
-    again = check_locked(lost(proxy, "lock", lambda: guest.lock(idempotencyKey=key)))
+    again = check_locked(lost(proxy, "lock_one", lambda: guest.lock(idempotencyKey=key)))
     assert again["fencing_token"] == first["fencing_token"]
     assert again["ttl_seconds"] == 7200
 
