@@ -75,6 +75,8 @@ static void begin_draining(struct guard *g, const struct settings *settings) {
     g->drain_until = mono_after_ms(mono_now(), settings_answer_timeout_ms(settings));
     listener_exit(&g->listener);
     connection_pool_drain(&g->pool);
+    /* It may have found requests, and nothing else has to happen before they can be sent. */
+    dispatcher_flush(&g->dispatcher, mono_now());
 }
 
 /* Whether to go on. */
