@@ -10,8 +10,8 @@
 -- What the version before calls stays: lock_batch without keys, get_lock and list_locks. It runs
 -- until it is replaced.
 --
--- Building the indexes anew takes a minute for each two million active locks or so, and nobody
--- can take a lock meanwhile.
+-- Building the indexes anew takes minutes where there are millions of active locks, and nobody can
+-- take a lock meanwhile.
 
 ALTER TABLE public.inventory_locks_shadow
     DROP CONSTRAINT inventory_locks_shadow_room_excl,

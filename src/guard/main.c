@@ -75,8 +75,6 @@ static void begin_draining(struct guard *g, const struct settings *settings) {
     g->drain_until = mono_after_ms(mono_now(), settings_answer_timeout_ms(settings));
     listener_exit(&g->listener);
     connection_pool_drain(&g->pool);
-    /* It may have found requests, and nothing else has to happen before they can be sent. */
-    dispatcher_flush(&g->dispatcher, mono_now());
 }
 
 /* Whether to go on. */
@@ -92,6 +90,12 @@ static bool heed_signals(struct guard *g, const struct settings *settings) {
 static bool run(struct guard *g, const struct settings *settings, const sigset_t *mask) {
     g->drain_until = MONO_NEVER;
     while (heed_signals(g, settings)) {
+        /* Before it sleeps, not after: what a drain has found is in the queue, and nothing may
+         * follow that would wake the process. */
+        const mono_time now = mono_now();
+        dispatcher_tick(&g->dispatcher, now);
+        dispatcher_flush(&g->dispatcher, now);
+        listener_adjust(&g->listener, now);
         const mono_time due = mono_earlier(
             mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener)),
             g->drain_until);
@@ -99,10 +103,6 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
             log_error("epoll: %s", strerror(errno));
             return false;
         }
-        const mono_time now = mono_now();
-        dispatcher_tick(&g->dispatcher, now);
-        dispatcher_flush(&g->dispatcher, now);
-        listener_adjust(&g->listener, now);
     }
     log_info("ended with %zu connections open", g->pool.count);
     return true;
