@@ -10,7 +10,6 @@ import time
 import pytest
 
 from database import Database
-from fcgi import PARAMS, STDIN, Peer, begin, pairs, params_of, stream
 from shape import check_conflict, check_json, check_locked, check_problem, check_retry_after, new_id
 from systems import children, running, wait_for
 from tenant import Tenant
@@ -226,23 +225,6 @@ def test_the_pool_is_restarted_under_load(fragile):
             fragile.start_guards()
             check_back(fragile, time.monotonic())
     assert set(troubles(callers)) <= {"guard_unreachable", "database_unavailable"}
-
-
-def test_a_request_that_arrives_with_the_signal_to_end_is_served(fragile):
-    """It is there when the guard begins to drain, and nothing else happens in that process."""
-    with Peer(fragile.socket_path) as peer:
-        check_json(peer.request("GET", "/health", keep=True))
-        for pid in fragile.guard_pids():
-            os.kill(pid, signal.SIGSTOP)
-        params = pairs(params_of("GET", f"/v1/locks/{new_id()}?tenantId={new_id()}"))
-        peer.send(begin(keep=True) + stream(PARAMS, params) + stream(STDIN, b""))
-        for pid in fragile.guard_pids():
-            os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)
-        answer = peer.answer()
-        assert answer.status == 404, answer
-        assert answer.seconds < QUEUE_MS / 1000, answer
-    check_back(fragile, time.monotonic())
 
 
 # PostgreSQL
