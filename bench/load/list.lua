@@ -2,21 +2,14 @@
 -- Own argument: how many reservations there are (Tables.fill).
 
 local common = dofile(os.getenv("BENCH_LOAD") .. "/common.lua")
-local head, tail, numbers, count, step, number
+local next_request
 
 function init(arguments)
-   math.randomseed(tonumber(arguments[1]))
-   count = tonumber(arguments[3])
-   numbers = common.numbers(count)
-   step, number = common.scattered(count), math.random(0, count - 1)
-   head = "GET /v1/locks?reservationId=00000000-0000-4000-9000-"
-   tail = "&tenantId=" .. common.tenant .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"]
-      .. "\r\n\r\n"
+   next_request = common.about_each(arguments, "GET", "/v1/locks?reservationId=00000000-0000-4000-9000-", "&tenantId=")
 end
 
 function request()
-   number = (number + step) % count
-   return head .. numbers[number] .. tail
+   return next_request()
 end
 
 done = common.done
