@@ -284,7 +284,7 @@ class System:
     def start_guards(self):
         if self._guard.running():
             return
-        workers = self.check_settings().get("GUARD_WORKERS", "1")
+        workers = self.check_settings().get("GUARD_WORKERS", "2")
         # -s TERM: multiwatch would tell its children to end with SIGUSR1. -r and -t: it gives up
         # on a child that ends 100 times, each time within a second of its start.
         argv = ["/usr/bin/spawn-fcgi", "-n", "-s", str(self.socket_path), "-M", "0660",

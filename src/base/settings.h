@@ -63,7 +63,7 @@
       "how long one statement may take")                                                           \
     X(DB_CONNECT_TIMEOUT_MS, db_connect_timeout_ms, INTEGER, "3000", 100, 60000, false,            \
       "how long one try to connect to a database host may take")                                   \
-    X(GUARD_WORKERS, guard_workers, INTEGER, "1", 1, 256, false,                                   \
+    X(GUARD_WORKERS, guard_workers, INTEGER, "2", 1, 256, false,                                   \
       "number of guard processes")                                                                 \
     X(GUARD_BATCH_MAX, guard_batch_max, INTEGER, "64", 1, 1000, false,                             \
       "most commands in one statement")                                                            \

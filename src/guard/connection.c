@@ -42,8 +42,15 @@ static void unlink_connection(struct connection *c) {
     c->pool->count--;
 }
 
+static void set_state(struct connection *c, enum connection_state state) {
+    c->pool->working += state == CONNECTION_WORKING;
+    c->pool->working -= c->state == CONNECTION_WORKING;
+    c->state = state;
+}
+
 /* The descriptor may be closed already: libfcgi does that when the peer broke the protocol. */
 static void close_connection(struct connection *c) {
+    set_state(c, CONNECTION_WAITING);
     poller_remove(c->pool->poller, &c->source);
     FCGX_Free(&c->fcgi, 1);
     exchange_exit(&c->exchange);
@@ -62,7 +69,7 @@ static void look_for_request(struct connection *c);
 
 /* The answer has been sent: the connection waits for the next request, or ends. */
 static void become_waiting(struct connection *c) {
-    c->state = CONNECTION_WAITING;
+    set_state(c, CONNECTION_WAITING);
     if (c->fcgi.ipcFd < 0 || (c->pool->draining && !c->peer_spoke)) {
         close_connection(c);
         return;
@@ -142,7 +149,7 @@ static void read_and_handle(struct connection *c) {
         close_connection(c); /* the peer hung up, stalled, or spoke something else */
         return;
     }
-    c->state = CONNECTION_WORKING;
+    set_state(c, CONNECTION_WORKING);
     handle_request(c);
 }
 

@@ -32,7 +32,8 @@ struct connection_pool {
     struct exchange_context *context;
     struct connection *first; /* all that are open */
     size_t count;
-    bool draining; /* connections close as soon as they have nothing to do */
+    size_t working; /* of them, those with a request that is not answered yet */
+    bool draining;  /* connections close as soon as they have nothing to do */
 };
 
 struct connection {

@@ -9,9 +9,16 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "guard/rank.h"
 
-/* Connections accepted in one round: the rest is left to processes with less to do. */
+/* Connections accepted in one round: those that the process has are not kept waiting. */
 #define ACCEPTS_MAX 16
+
+/* How long a connection is left to a process that should take it: far longer than that needs, but
+ * one that hangs must not hold up the callers. How often to look meanwhile whether it still has
+ * room. */
+#define YIELD_MS 50
+#define YIELD_LOOK_MS 5
 
 /* Descriptors for everything that is not a connection from nginx. */
 #define OTHER_DESCRIPTORS ((size_t)32)
@@ -20,8 +27,8 @@
 #define PAUSE_MS 100
 
 static bool watch(struct listener *l) {
-    /* Exclusive: one connection wakes one process, not all. */
-    l->watched = poller_add(l->poller, &l->source, EPOLLIN | EPOLLEXCLUSIVE);
+    /* Not EPOLLEXCLUSIVE: that would wake one process, and perhaps one that leaves it to others. */
+    l->watched = poller_add(l->poller, &l->source, EPOLLIN);
     return l->watched;
 }
 
@@ -31,9 +38,13 @@ static void unwatch(struct listener *l) {
     l->watched = false;
 }
 
-static void take_events(struct poll_source *source, uint32_t events) {
-    struct listener *l = (struct listener *)source;
-    (void)events;
+static void pause_until(struct listener *l, mono_time at) {
+    unwatch(l);
+    l->accept_at = at;
+}
+
+/* Accepts as many as one round may. Whether nothing is left. */
+static bool accept_some(struct listener *l) {
     for (int i = 0; i < ACCEPTS_MAX && l->pool->count < l->connections_max; i++) {
         const int fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -41,12 +52,25 @@ static void take_events(struct poll_source *source, uint32_t events) {
             continue;
         }
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-            return;
+            return true;
         log_error("accept: %s", strerror(errno));
-        l->resume_at = mono_after_ms(mono_now(), PAUSE_MS);
-        unwatch(l);
+        pause_until(l, mono_after_ms(mono_now(), PAUSE_MS));
+        return false;
+    }
+    return false;
+}
+
+static void take_events(struct poll_source *source, uint32_t events) {
+    struct listener *l = (struct listener *)source;
+    (void)events;
+    rank_improve(&l->rank);
+    if (!rank_yields(&l->rank)) {
+        (void)accept_some(l); /* what is left wakes the process again */
         return;
     }
+    const mono_time now = mono_now();
+    l->yield_until = mono_after_ms(now, YIELD_MS);
+    pause_until(l, mono_after_ms(now, YIELD_LOOK_MS));
 }
 
 /* The soft limit of open files is low for the sake of old programs that use select(). */
@@ -61,32 +85,58 @@ static size_t most_connections(void) {
     return most > OTHER_DESCRIPTORS * 2 ? most - OTHER_DESCRIPTORS : OTHER_DESCRIPTORS;
 }
 
-bool listener_init(struct listener *l, struct poller *poller, struct connection_pool *pool,
-                   int fd) {
+bool listener_init(struct listener *l, struct poller *poller, struct connection_pool *pool, int fd,
+                   size_t batch_max) {
     *l = (struct listener){.source = {.fd = fd, .ready = take_events},
                            .poller = poller,
                            .pool = pool,
-                           .connections_max = most_connections()};
+                           .connections_max = most_connections(),
+                           .enough = 2 * batch_max};
+    rank_init(&l->rank, fd);
     const int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && watch(l);
+}
+
+/* It has no room when it has enough to do, and has some again when half of that is done. */
+static void tell_room(struct listener *l) {
+    if (l->pool->working >= l->enough)
+        rank_set_room(&l->rank, false);
+    else if (l->pool->working < l->enough / 2)
+        rank_set_room(&l->rank, true);
+}
+
+static void stop_while_full(struct listener *l) {
+    if (l->watched)
+        log_warn("%zu connections: no more for now", l->pool->count);
+    unwatch(l);
+}
+
+/* After a pause: takes what the others have left. */
+static void resume(struct listener *l, mono_time now) {
+    if (mono_is_before(now, l->yield_until) && rank_yields(&l->rank)) {
+        l->accept_at = mono_after_ms(now, YIELD_LOOK_MS);
+        return;
+    }
+    l->yield_until = now; /* what this round does not take follows without a pause */
+    if (!accept_some(l) || watch(l))
+        return;
+    log_error("cannot accept: %s", strerror(errno));
+    pause_until(l, mono_after_ms(now, PAUSE_MS));
 }
 
 void listener_adjust(struct listener *l, mono_time now) {
     if (l->source.fd < 0)
         return;
-    const bool full = l->pool->count >= l->connections_max;
-    if (full && l->watched) {
-        log_warn("%zu connections: no more for now", l->pool->count);
-        unwatch(l);
-    } else if (!full && !l->watched && !mono_is_before(now, l->resume_at) && !watch(l)) {
-        log_error("cannot accept: %s", strerror(errno));
-        l->resume_at = mono_after_ms(now, PAUSE_MS);
-    }
+    tell_room(l);
+    if (l->pool->count >= l->connections_max)
+        stop_while_full(l);
+    else if (!l->watched && !mono_is_before(now, l->accept_at))
+        resume(l, now);
 }
 
 mono_time listener_deadline(const struct listener *l) {
     const bool paused = !l->watched && l->source.fd >= 0 && l->pool->count < l->connections_max;
-    return paused ? l->resume_at : MONO_NEVER;
+    return paused ? l->accept_at : MONO_NEVER;
 }
 
 void listener_exit(struct listener *l) {

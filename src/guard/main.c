@@ -49,7 +49,8 @@ static bool begin(struct guard *g, const struct settings *settings) {
         .shadow_mode = settings->shadow_mode,
     };
     g->pool = (struct connection_pool){.poller = &g->poller, .context = &g->context};
-    if (!listener_init(&g->listener, &g->poller, &g->pool, STDIN_FILENO)) {
+    if (!listener_init(&g->listener, &g->poller, &g->pool, STDIN_FILENO,
+                       (size_t)settings->guard_batch_max)) {
         log_error("descriptor 0 is not a listening socket (start me with spawn-fcgi): %s",
                   strerror(errno));
         return false;
