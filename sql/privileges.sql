@@ -6,7 +6,7 @@ REVOKE ALL ON SCHEMA guard FROM PUBLIC, :"role";
 REVOKE ALL ON ALL TABLES IN SCHEMA guard FROM PUBLIC, :"role";
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA guard FROM PUBLIC, :"role";
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA guard FROM PUBLIC, :"role";
-REVOKE ALL ON public.inventory_locks_shadow FROM PUBLIC, :"role";
+REVOKE ALL ON public.inventory_locks_shadow, public.inventory_lock_audits FROM PUBLIC, :"role";
 
 GRANT USAGE ON SCHEMA guard TO :"role";
 GRANT SELECT ON guard.schema_migrations TO :"role";
@@ -22,3 +22,9 @@ GRANT UPDATE (property_id, reservation_id, room_type_id, room_id, stay_start, st
               expires_at, released_at, updated_at, fencing_token, ttl_seconds, status,
               reason, correlation_id, release_reason, release_id, metadata)
     ON public.inventory_locks_shadow TO :"role";
+-- Added to and read, by the service as by everybody: never changed.
+GRANT SELECT, INSERT ON public.inventory_lock_audits TO :"role";
+GRANT SELECT ON guard.audit_heads TO :"role";
+
+GRANT SELECT, INSERT, DELETE ON guard.outbox, guard.deliveries TO :"role";
+GRANT UPDATE (state, attempts) ON guard.deliveries TO :"role";

@@ -11,11 +11,14 @@
  *   HOST       const char *      a host name or an IP address         bounds of its bytes
  *   PATH       const char *      an absolute path [A-Za-z0-9._/-]     bounds of its bytes
  *   NETWORKS   const char *      networks "address/bits", by comma    bounds of its bytes
+ *   TOPIC      const char *      a name of Kafka [A-Za-z0-9._-]       bounds of its bytes
+ *   TOKENS     const char *      secrets by comma, or their           bounds of its bytes
+ *                                "sha256:" and 64 hexadecimal digits
  *   LEVEL      enum log_level    debug, info, warn, error             not used
  *   FORMAT     enum log_format   json, text                           not used
  *
- * HOST is kept as nginx wants it: an IPv6 address is put in brackets. NETWORKS is kept without
- * spaces. Text members are not NULL once settings_load() has returned 0.
+ * HOST is kept as nginx wants it: an IPv6 address is put in brackets. NETWORKS and TOKENS are kept
+ * without spaces. Text members are not NULL once settings_load() has returned 0.
  */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
@@ -82,6 +85,118 @@
       "pause between two sweeps for expired locks")                                                \
     X(SWEEP_BATCH, sweep_batch, INTEGER, "200", 1, 10000, false,                                   \
       "most locks marked or deleted in one statement of the sweeper")                              \
+    X(AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED, availability_guard_manual_release_enabled,        \
+      BOOLEAN, "true", 0, 0, false,                                                                \
+      "whether operators may release locks by force")                                              \
+    X(AVAILABILITY_GUARD_ADMIN_TOKENS, availability_guard_admin_tokens, TOKENS, "", 0, 8192, true, \
+      "tokens of operators, by comma; empty: nobody is let in")                                    \
+    X(AVAILABILITY_GUARD_NOTIFICATIONS_ENABLED, availability_guard_notifications_enabled, BOOLEAN, \
+      "true", 0, 0, false,                                                                         \
+      "whether a manual release is announced")                                                     \
+    X(AVAILABILITY_GUARD_NOTIFICATION_TOPIC, availability_guard_notification_topic, TOPIC,         \
+      "availability-guard.notifications", 1, 249, false,                                           \
+      "Kafka topic of announcements")                                                              \
+    X(AVAILABILITY_GUARD_NOTIFICATION_DLQ_TOPIC, availability_guard_notification_dlq_topic, TOPIC, \
+      "availability-guard.notifications.dlq", 1, 249, false,                                       \
+      "Kafka topic of announcements that could not be delivered")                                  \
+    X(AVAILABILITY_GUARD_NOTIFICATION_RECIPIENTS, availability_guard_notification_recipients, TEXT,\
+      "", 0, 8192, false,                                                                          \
+      "who is told of every manual release, by comma")                                             \
+    X(AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_ENABLED,                                            \
+      availability_guard_notification_consumer_enabled,                                            \
+      BOOLEAN, "true", 0, 0, false,                                                                \
+      "whether the notifier does anything")                                                        \
+    X(AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_GROUP,                                              \
+      availability_guard_notification_consumer_group,                                              \
+      TOPIC, "availability-guard-notification-worker", 1, 249, false,                              \
+      "Kafka consumer group of the notifier")                                                      \
+    X(AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_MAX_RETRIES,                                        \
+      availability_guard_notification_consumer_max_retries,                                        \
+      INTEGER, "3", 0, 100, false,                                                                 \
+      "how often a webhook call is repeated")                                                      \
+    X(AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_RETRY_BACKOFF_MS,                                   \
+      availability_guard_notification_consumer_retry_backoff_ms,                                   \
+      INTEGER, "2000", 1, 600000, false,                                                           \
+      "pause before the first repetition; it doubles with each")                                   \
+    X(AVAILABILITY_GUARD_NOTIFICATION_DRY_RUN, availability_guard_notification_dry_run, BOOLEAN,   \
+      "true", 0, 0, false,                                                                         \
+      "log what would be sent, and send nothing")                                                  \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SIGNING_SECRET,                                              \
+      availability_guard_notification_signing_secret,                                              \
+      TEXT, "", 0, 1024, true,                                                                     \
+      "signs webhook calls; two by comma while one replaces the other")                            \
+    X(AVAILABILITY_GUARD_NOTIFICATION_REFUSE_PRIVATE_ADDRESSES,                                    \
+      availability_guard_notification_refuse_private_addresses,                                    \
+      BOOLEAN, "false", 0, 0, false,                                                               \
+      "whether webhooks at private addresses are refused")                                         \
+    X(AVAILABILITY_GUARD_NOTIFICATION_BREAKER_FAILURES,                                            \
+      availability_guard_notification_breaker_failures,                                            \
+      INTEGER, "5", 1, 1000, false,                                                                \
+      "failures in a row after which a webhook is left alone")                                     \
+    X(AVAILABILITY_GUARD_NOTIFICATION_BREAKER_PAUSE_MS,                                            \
+      availability_guard_notification_breaker_pause_ms,                                            \
+      INTEGER, "30000", 10, 3600000, false,                                                        \
+      "how long it is left alone")                                                                 \
+    X(AVAILABILITY_GUARD_NOTIFICATION_EMAIL_ENABLED,                                               \
+      availability_guard_notification_email_enabled,                                               \
+      BOOLEAN, "true", 0, 0, false,                                                                \
+      "whether email recipients are told")                                                         \
+    X(AVAILABILITY_GUARD_NOTIFICATION_EMAIL_WEBHOOK_URL,                                           \
+      availability_guard_notification_email_webhook_url,                                           \
+      TEXT, "", 0, 2048, true,                                                                     \
+      "http(s) address of the webhook for email")                                                  \
+    X(AVAILABILITY_GUARD_NOTIFICATION_EMAIL_TIMEOUT_MS,                                            \
+      availability_guard_notification_email_timeout_ms,                                            \
+      INTEGER, "7000", 10, 600000, false,                                                          \
+      "how long one call of the email webhook may take")                                           \
+    X(AVAILABILITY_GUARD_NOTIFICATION_EMAIL_API_KEY,                                               \
+      availability_guard_notification_email_api_key,                                               \
+      TEXT, "", 0, 4096, true,                                                                     \
+      "bearer token for the email webhook")                                                        \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SMS_ENABLED, availability_guard_notification_sms_enabled,    \
+      BOOLEAN, "false", 0, 0, false,                                                               \
+      "whether SMS recipients are told")                                                           \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SMS_WEBHOOK_URL,                                             \
+      availability_guard_notification_sms_webhook_url,                                             \
+      TEXT, "", 0, 2048, true,                                                                     \
+      "http(s) address of the webhook for SMS")                                                    \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SMS_TIMEOUT_MS,                                              \
+      availability_guard_notification_sms_timeout_ms,                                              \
+      INTEGER, "5000", 10, 600000, false,                                                          \
+      "how long one call of the SMS webhook may take")                                             \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SMS_API_KEY, availability_guard_notification_sms_api_key,    \
+      TEXT, "", 0, 4096, true,                                                                     \
+      "bearer token for the SMS webhook")                                                          \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SLACK_ENABLED,                                               \
+      availability_guard_notification_slack_enabled,                                               \
+      BOOLEAN, "false", 0, 0, false,                                                               \
+      "whether Slack recipients are told")                                                         \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SLACK_WEBHOOK_URL,                                           \
+      availability_guard_notification_slack_webhook_url,                                           \
+      TEXT, "", 0, 2048, true,                                                                     \
+      "http(s) address of the webhook for Slack")                                                  \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS,                                            \
+      availability_guard_notification_slack_timeout_ms,                                            \
+      INTEGER, "5000", 10, 600000, false,                                                          \
+      "how long one call of the Slack webhook may take")                                           \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY,                                               \
+      availability_guard_notification_slack_api_key,                                               \
+      TEXT, "", 0, 4096, true,                                                                     \
+      "bearer token for the Slack webhook")                                                        \
+    X(AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN,                                         \
+      availability_guard_notification_sms_retry_uncertain,                                         \
+      BOOLEAN, "true", 0, 0, false,                                                                \
+      "repeat an SMS that may have been sent already")                                             \
+    X(KAFKA_BROKERS, kafka_brokers, TEXT, "localhost:29092", 1, 4096, false,                       \
+      "Kafka brokers host:port, by comma")                                                         \
+    X(KAFKA_CLIENT_ID, kafka_client_id, TOPIC, "tartware-availability-guard", 1, 249, false,       \
+      "name of this service at Kafka")                                                             \
+    X(RELAY_BATCH, relay_batch, INTEGER, "500", 1, 10000, false,                                   \
+      "most events read from the outbox at once")                                                  \
+    X(RELAY_IN_FLIGHT_MAX, relay_in_flight_max, INTEGER, "10000", 1, 1000000, false,               \
+      "most events on their way to Kafka")                                                         \
+    X(RELAY_POLL_INTERVAL_MS, relay_poll_interval_ms, INTEGER, "1000", 10, 3600000, false,         \
+      "pause between two looks into an outbox that was empty")                                     \
     X(LOG_LEVEL, log_level, LEVEL, "info", 0, 0, false,                                            \
       "lowest level that is logged")                                                               \
     X(LOG_FORMAT, log_format, FORMAT, "json", 0, 0, false,                                         \
@@ -94,6 +209,8 @@
 #define SETTINGS_TYPE_HOST const char *
 #define SETTINGS_TYPE_PATH const char *
 #define SETTINGS_TYPE_NETWORKS const char *
+#define SETTINGS_TYPE_TOPIC const char *
+#define SETTINGS_TYPE_TOKENS const char *
 #define SETTINGS_TYPE_LEVEL enum log_level
 #define SETTINGS_TYPE_FORMAT enum log_format
 

@@ -12,6 +12,9 @@
 
 #define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
+/* As long as a header line may be for nginx, and far longer than it has to be. */
+#define TOKEN_MAX 512
+
 /* Long enough for "::ffff:255.255.255.255" and any other address without a zone. */
 #define ADDRESS_MAX INET6_ADDRSTRLEN
 
@@ -149,8 +152,10 @@ static bool is_network(const char *text, size_t length) {
     return has_no_host_bits(address, size, (size_t)bits);
 }
 
-static enum settings_result parse_networks(const struct settings_row *row, const char *text,
-                                           void *member) {
+/* A list by comma, each element of which passes the check. Kept without spaces. */
+static enum settings_result parse_list(const struct settings_row *row, const char *text,
+                                       bool (*is_element)(const char *text, size_t length),
+                                       void *member) {
     struct buffer list = {0};
     enum settings_result result = SETTINGS_WRONG;
     const char *p = text;
@@ -159,7 +164,7 @@ static enum settings_result parse_networks(const struct settings_row *row, const
     for (;;) {
         p += strspn(p, " ");
         size_t length = strcspn(p, " ,");
-        if (!is_network(p, length))
+        if (!is_element(p, length))
             goto done;
         buffer_append(&list, p, length);
         p += length;
@@ -174,6 +179,37 @@ static enum settings_result parse_networks(const struct settings_row *row, const
 done:
     buffer_free(&list);
     return result;
+}
+
+static enum settings_result parse_topic(const struct settings_row *row, const char *text,
+                                        void *member) {
+    const size_t length = strlen(text);
+    if (!is_within(row, length) || strspn(text, LETTERS_AND_DIGITS "._-") != length ||
+        strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+        return SETTINGS_WRONG;
+    return keep_text(text, length, member);
+}
+
+/* Visible ASCII, so that it can be sent in a header; a digest has to be a whole one. */
+static bool is_token(const char *text, size_t length) {
+    static const char DIGEST[] = "sha256:";
+    const size_t prefix = sizeof DIGEST - 1;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    }
+    if (length < prefix || memcmp(text, DIGEST, prefix) != 0)
+        return length > 0 && length <= TOKEN_MAX;
+    for (size_t i = prefix; i < length; i++) {
+        if (text_hex_digit(text[i]) < 0)
+            return false;
+    }
+    return length == prefix + 64;
+}
+
+static enum settings_result parse_tokens(const struct settings_row *row, const char *text,
+                                         void *member) {
+    return *text == '\0' ? keep_text("", 0, member) : parse_list(row, text, is_token, member);
 }
 
 static enum settings_result result_of(bool parsed) {
@@ -194,7 +230,11 @@ enum settings_result settings_value_parse(const struct settings_row *row, const 
     case SETTINGS_PATH:
         return parse_path(row, text, member);
     case SETTINGS_NETWORKS:
-        return parse_networks(row, text, member);
+        return parse_list(row, text, is_network, member);
+    case SETTINGS_TOPIC:
+        return parse_topic(row, text, member);
+    case SETTINGS_TOKENS:
+        return parse_tokens(row, text, member);
     case SETTINGS_LEVEL:
         return result_of(log_level_parse(member, text, strlen(text)));
     case SETTINGS_FORMAT:
@@ -205,7 +245,8 @@ enum settings_result settings_value_parse(const struct settings_row *row, const 
 
 bool settings_value_is_owned(const struct settings_row *row) {
     return row->kind == SETTINGS_TEXT || row->kind == SETTINGS_HOST || row->kind == SETTINGS_PATH ||
-           row->kind == SETTINGS_NETWORKS;
+           row->kind == SETTINGS_NETWORKS || row->kind == SETTINGS_TOPIC ||
+           row->kind == SETTINGS_TOKENS;
 }
 
 void settings_value_append(struct buffer *b, const struct settings_row *row, const void *member) {
@@ -226,6 +267,8 @@ void settings_value_append(struct buffer *b, const struct settings_row *row, con
     case SETTINGS_HOST:
     case SETTINGS_PATH:
     case SETTINGS_NETWORKS:
+    case SETTINGS_TOPIC:
+    case SETTINGS_TOKENS:
         buffer_append_text(b, *(const char *const *)member);
         break;
     }
@@ -253,6 +296,17 @@ void settings_value_append_allowed(struct buffer *b, const struct settings_row *
     case SETTINGS_NETWORKS:
         buffer_append_text(b, "networks such as 10.0.0.0/8 or fc00::/7, separated by commas, "
                               "without bits behind the prefix");
+        break;
+    case SETTINGS_TOPIC:
+        buffer_printf(b, "%" PRId64 " to %" PRId64 " characters A-Z a-z 0-9 . _ -", row->least,
+                      row->greatest);
+        break;
+    case SETTINGS_TOKENS:
+        buffer_printf(
+            b,
+            "tokens of at most %d visible ASCII characters, or sha256: and 64 hexadecimal "
+            "digits, separated by commas",
+            TOKEN_MAX);
         break;
     case SETTINGS_LEVEL:
         buffer_append_text(b, "debug, info, warn or error");
