@@ -1,10 +1,13 @@
 """Cost as the table grows: the same load on tables of several sizes.
 
 The locks lie on a grid over 100,000 rooms and ten years; new ones land between them, conflicts
-meet one at a random place. Each measurement begins after a checkpoint, so that at every size each
-page that is touched for the first time goes into the log as a whole: of a large table that is the
-dearest moment.
+meet one at a random place. After a checkpoint PostgreSQL puts each page that is touched for the
+first time into its log as a whole. In a small table that is over at once; in a large one it takes
+minutes under load, and then it is over until the next checkpoint. So new locks are measured in
+both states: at the dearest moment, right after a checkpoint, and when a large table has settled.
 """
+
+from dataclasses import replace
 
 from . import floor, rows
 from .rows import Row
@@ -12,9 +15,13 @@ from .tables import GRID_MAX, REFILL_MAX
 
 NEW = Row("new", "new locks", "grown_new.lua", clients=(1, 64), statuses=frozenset({200, 409}),
           counted="true", unit="granted", conflicts=(0.0, 0.05))
+FRESH = replace(NEW, name="fresh", title="new locks right after a checkpoint", clients=(64,))
 CONFLICTS = Row("conflicts", "conflicts", "grown_conflicts.lua", clients=(1, 64),
                 statuses=frozenset({200, 409}), counted="true", conflicts=(0.98, 1.0))
 FLOOR_CLIENTS = (1, 8)
+#: the seconds of load after which a large table has settled; a smaller one than this needs none
+SETTLE_SECONDS = 40
+SETTLE_SIZE = 1_000_000
 SIZES = (10_000, 1_000_000, GRID_MAX)
 
 
@@ -39,16 +46,32 @@ class Grid:
             self._tables.grow(0, self.size)
 
 
+def load_new(bed, grid, seconds):
+    """The measurements of new locks, one after the other without a checkpoint between them."""
+    bed.tables.checkpoint()
+    yield rows.load(bed, FRESH, FRESH.clients[0], seconds, [])
+    if grid.size >= SETTLE_SIZE:
+        rows.load(bed, NEW, NEW.clients[-1], SETTLE_SECONDS, [])
+    else:
+        grid.again()
+    for clients in NEW.clients:
+        yield rows.load(bed, NEW, clients, seconds, [])
+    grid.again()
+
+
+def load_conflicts(bed, grid, seconds):
+    for clients in CONFLICTS.clients:
+        bed.tables.checkpoint()
+        yield rows.load(bed, CONFLICTS, clients, seconds, [grid.size])
+
+
 def measure(bed, grid, seconds, tell):
     """{"floor": [...], "rows": [...]} at the present size."""
     found = {"floor": [], "rows": []}
-    for row, arguments in ((CONFLICTS, [grid.size]), (NEW, [])):
-        for clients in row.clients:
-            bed.tables.checkpoint()
-            found["rows"].append(rows.load(bed, row, clients, seconds, arguments))
-            tell(found["rows"][-1])
-            if row is NEW:
-                grid.again()
+    for load in (load_conflicts, load_new):
+        for measurement in load(bed, grid, seconds):
+            found["rows"].append(measurement)
+            tell(measurement)
     for clients in FLOOR_CLIENTS:
         bed.tables.checkpoint()
         found["floor"].append(floor.load(bed, "grown_floor.sql", clients, seconds))

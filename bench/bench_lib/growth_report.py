@@ -5,7 +5,9 @@ from .spread import Spread
 from .tabular import milliseconds, number, table
 
 BEGIN, END = "<!-- growth: begin -->", "<!-- growth: end -->"
-KEYS = (("new", 1), ("new", 64), ("conflicts", 1), ("conflicts", 64))
+KEYS = (("new", 1), ("new", 64), ("fresh", 64), ("conflicts", 1), ("conflicts", 64))
+TITLES = {"new": "new locks", "fresh": "new locks right after a checkpoint",
+          "conflicts": "conflicts"}
 
 
 def median(size, key, name):
@@ -37,8 +39,7 @@ def table_of_costs(sizes):
     def line(name, read, show):
         lines.append((name, *_cells(sizes, read, show)))
     for key in KEYS:
-        what = f"{'new locks' if key[0] == 'new' else 'conflicts'}, {key[1]} client" \
-               f"{'s' * (key[1] > 1)}"
+        what = f"{TITLES[key[0]]}, {key[1]} client{'s' * (key[1] > 1)}"
         if key[1] > 1:
             line(f"{what}: per second",
                  lambda size, key=key: median(size, key, "per_second"), number)
@@ -61,8 +62,9 @@ def table_of_work(sizes):
             sizes, lambda size, name=name: Spread.of(
                 run["cpu_us"][name] for _, run in results.runs_of(size, ("new", 64))).median,
             lambda value: number(value, 1))))
-    lines.append(("WAL bytes", *_cells(
-        sizes, lambda size: median(size, ("new", 64), "wal_bytes"), number)))
+    for key, title in ((("new", 64), "WAL bytes"), (("fresh", 64), "WAL bytes after a checkpoint")):
+        lines.append((title, *_cells(
+            sizes, lambda size, key=key: median(size, key, "wal_bytes"), number)))
     return table(("a new lock, 64 clients", *(number(size["locks"]) for size in sizes)), lines)
 
 

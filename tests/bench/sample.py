@@ -50,7 +50,8 @@ def result_of_growth():
     sizes = []
     for locks in (10_000, 1_000_000):
         rows = [row_run(row, clients, 16_000, p50_ms=2.0 if locks == 10_000 else 3.0)
-                for row in ("new", "conflicts") for clients in (1, 64)]
+                for row, clients in (("fresh", 64), ("new", 1), ("new", 64), ("conflicts", 1),
+                                     ("conflicts", 64))]
         sizes.append({"locks": locks,
                       "bytes": {"locks_table": locks * 180, "locks_pkey": locks * 50,
                                 "locks_nothing": 8192},
