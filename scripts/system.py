@@ -4,6 +4,7 @@
 For tests and the quickstart: import it and use System, or call it:
 
     scripts/system.py up     --state DIR --build DIR   start what is not running, wait until ready
+                             [--sink]                  with a server that takes the webhook calls
     scripts/system.py down   --state DIR               stop everything, keep the data
     scripts/system.py status --state DIR               one line for each part; 0 if all run
     scripts/system.py env    --state DIR               how to reach it, as shell assignments
@@ -11,8 +12,9 @@ For tests and the quickstart: import it and use System, or call it:
     scripts/system.py hold   --state DIR               stay until a signal comes, or a part ends by
                                                        itself (then 1), and stop everything
 
-The parts are PostgreSQL (private, or one that the settings name), the guard processes behind
-spawn-fcgi and multiwatch, the sweeper, and nginx. Started by root they run as `nobody`.
+The parts are PostgreSQL (private, or one that the settings name), Kafka (in memory, or one that the
+settings name), the guard processes behind spawn-fcgi and multiwatch, the sweeper, the relay, the
+notifier, the webhook sink, and nginx. Started by root they run as `nobody`.
 
 State folder:
     system.json   ports, passwords, settings; readable by its owner only
@@ -44,10 +46,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 from parts import account, ports
 from parts.database import ExternalDatabase, PrivateDatabase
+from parts.kafka import EmbeddedKafka, ExternalKafka
 from parts.process import PartFailed, Process, tail, wait_until
+from parts.sink import Sink
+from parts.worker import Worker
 
 SOURCE = Path(__file__).resolve().parent.parent
-PARTS = ("postgres", "guard", "sweeper", "nginx")
 READY_SECONDS = 60
 SOCKET_PATH_MAX = 107
 
@@ -70,6 +74,13 @@ def make_reachable(folder):
         folder.chmod(0o755)
 
 
+def _command(words):
+    """A command to put before another one: its program by its path, for multiwatch does not search
+    in PATH."""
+    words = [str(word) for word in words]
+    return [shutil.which(words[0]) or words[0], *words[1:]] if words else []
+
+
 class System:
     """All parts of one state folder.
 
@@ -79,13 +90,21 @@ class System:
     user         account for the parts when started by root (default nobody)
     nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones
     guard_command         put before the guard's command line, e.g. ["valgrind", "--quiet"]
-    environment           added to the environment of guard and sweeper, e.g. ASAN_OPTIONS
+    worker_command        the same for relay and notifier
+    environment           added to the environment of our programs, e.g. ASAN_OPTIONS
     postgres_options      settings of the private cluster, e.g. {"log_statement": "all"}
+    kafka                 with Kafka, relay and notifier. Kafka is an embedded one unless
+                          KAFKA_BROKERS is among the settings; with the folder of a real-kafka in
+                          REAL_KAFKA (environment) that one can be taken down, too
+    sink                  with the webhook sink; webhooks whose address is not among the settings go
+                          to it, and then the dry run is off
+    sink_options          more arguments for it, e.g. ["--certificate", …]
 
     A second System of the same folder finds the ports, passwords and processes of the first."""
 
     def __init__(self, state_dir, *, build_dir=None, settings=None, user=None, nginx_port=None,
-                 db_port=None, guard_command=(), environment=None, postgres_options=None,
+                 db_port=None, guard_command=(), worker_command=(), environment=None,
+                 postgres_options=None, kafka=None, sink=None, sink_options=(),
                  source_dir=SOURCE):
         self.state_dir = Path(state_dir).resolve()
         self.source_dir = Path(source_dir)
@@ -95,20 +114,25 @@ class System:
         if build_dir is None and "build_dir" not in saved:
             raise PartFailed(f"{self.state_dir} was never started: build_dir is needed")
         self.build_dir = Path(build_dir or saved["build_dir"]).resolve()
-        self.guard_command = [str(word) for word in guard_command]
-        if self.guard_command:  # multiwatch does not search in PATH
-            name = self.guard_command[0]
-            self.guard_command[0] = shutil.which(name) or name
+        self.guard_command = _command(guard_command)
+        self.worker_command = _command(worker_command)
         self.environment = dict(saved.get("environment", {}) if environment is None
                                 else environment)
         given = dict(saved.get("given", {}) if settings is None else settings)
+        self.with_kafka = bool(saved.get("kafka") if kafka is None else kafka)
+        self.with_sink = bool(saved.get("sink") if sink is None else sink)
         self._choose(given, saved, nginx_port, db_port)
         self._make_database(given, postgres_options or {})
+        self._make_kafka(given)
+        self.sink = self._make_sink(sink_options)
+        self._make_settings(given)
         if settings is not None or not saved:
             self._save(given)
         self._guard = self._process("guard")
-        self._sweeper = self._process("sweeper")
         self._nginx = self._process("nginx")
+        self._sweeper = self._worker("sweeper")
+        self._relay = self._worker("relay", self._is_connected)
+        self._notifier = self._worker("notifier")
 
     # --- what is chosen, and kept in system.json -------------------------------------------
 
@@ -146,15 +170,14 @@ class System:
                              or ports.free_port())
         self._db_port = int(db_port or given.get("DB_PORT") or chosen.get("db_port")
                             or ports.free_port({self.http_port}))
+        self._sink_port = int(chosen.get("sink_port")
+                              or ports.free_port({self.http_port, self._db_port}))
         self._owner_password = chosen.get("owner_password") or secrets.token_urlsafe(24)
         self._service_password = chosen.get("service_password") or secrets.token_urlsafe(24)
 
     def _make_database(self, given, options):
-        socket = self.state_dir / "run" / "guard.sock"
         if len(str(self.state_dir / "run" / ".s.PGSQL.65535.lock")) > SOCKET_PATH_MAX:
             raise PartFailed(f"{self.state_dir}: too long a path for unix sockets")
-        settings = {"HOST": self.http_host, "PORT": str(self.http_port),
-                    "GUARD_SOCKET": str(socket)}
         if given.get("DATABASE_URL") or given.get("DB_HOST"):
             self.database = ExternalDatabase(given)
         else:
@@ -164,19 +187,55 @@ class System:
                 name=given.get("DB_NAME", "availability_guard"),
                 role=given.get("DB_USER", "availability_guard"), user=self._user,
                 options=options)
-            settings.update(self.database.settings())
-        settings.update({name: str(value) for name, value in given.items()
-                         if name not in ("MIGRATE_DATABASE_URL", "DB_PORT", "PORT")})
+
+    def _make_kafka(self, given):
+        #: the part, or None
+        self.kafka = None
+        if self.with_kafka and given.get("KAFKA_BROKERS"):
+            self.kafka = ExternalKafka(str(given["KAFKA_BROKERS"]),
+                                       self.source_dir / "scripts/real-kafka",
+                                       os.environ.get("REAL_KAFKA"))
+        elif self.with_kafka:
+            self.kafka = EmbeddedKafka(
+                self.state_dir, program=lambda: self.runnable("availability-guard-dev-kafka"),
+                user=self._user, environment=self.environment)
+
+    def _make_sink(self, options):
+        """The part, or None."""
+        if not self.with_sink:
+            return None
+        return Sink(self.state_dir, source=self.source_dir / "scripts/webhook-sink",
+                    port=self._sink_port, user=self._user, options=options)
+
+    def _make_settings(self, given):
+        chosen = {"HOST": self.http_host, "PORT": str(self.http_port),
+                  "GUARD_SOCKET": str(self.state_dir / "run" / "guard.sock")}
+        if self.database.private:
+            chosen.update(self.database.settings())
+        if self.sink:
+            chosen.update(self.sink.settings(given))
+        chosen.update({name: str(value) for name, value in given.items()
+                       if name not in ("MIGRATE_DATABASE_URL", "DB_PORT", "PORT")})
         if not self.database.private and given.get("DB_PORT"):
-            settings["DB_PORT"] = str(given["DB_PORT"])
-        #: the settings as the guard, the sweeper and the nginx templates get them
-        self.settings = settings
+            chosen["DB_PORT"] = str(given["DB_PORT"])
+        #: the settings as our programs and the nginx templates get them
+        self.settings = chosen
+        self._given_names = frozenset(given)
+        self._take_kafka_settings()
+
+    def _take_kafka_settings(self):
+        """Again after a start: only then it is known where an embedded Kafka listens."""
+        if self.kafka:
+            self.settings.update({name: value for name, value in self.kafka.settings().items()
+                                  if name not in self._given_names})
 
     def _save(self, given):
         content = {"build_dir": str(self.build_dir), "environment": self.environment,
                    "given": {name: str(value) for name, value in given.items()},
                    "user": self._user.name if self._user else None,
+                   "kafka": self.with_kafka, "sink": self.with_sink,
                    "chosen": {"port": self.http_port, "db_port": self._db_port,
+                              "sink_port": self._sink_port,
                               "owner_password": self._owner_password,
                               "service_password": self._service_password}}
         fresh = self.state_dir / "system.json.new"
@@ -190,11 +249,25 @@ class System:
         return Process(name, records=self.state_dir / "records", log=self.log_path(name),
                        user=self._user, cwd=self.state_dir)
 
+    def _worker(self, name, ready=None):
+        program = f"availability-guard-{name}"
+        command = [] if name == "sweeper" else self.worker_command
+        return Worker(self._process(name), lambda: [*command, str(self.runnable(program))],
+                      lambda: self.env, ready and (lambda: ready(program)))
+
+    def _is_connected(self, program):
+        """Whether the program has a connection to the database."""
+        if not self.database.private:
+            return True
+        return self.database.cluster.psql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+            f"'{program}'", self.database.name) != "0"
+
     # --- where things are ------------------------------------------------------------------
 
     @property
     def env(self):
-        """The whole environment of guard and sweeper."""
+        """The whole environment of our programs."""
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC",
                 **self.settings, **self.environment}
 
@@ -223,7 +296,7 @@ class System:
         return Path(self.settings["GUARD_SOCKET"])
 
     def log_path(self, part):
-        """Log of postgres, guard, sweeper, nginx, migrate, or nginx's access and error log."""
+        """Log of a part, of "migrate", or nginx's "access" and "error"."""
         return self.state_dir / "logs" / f"{part}.log"
 
     def program(self, name):
@@ -314,34 +387,98 @@ class System:
         return hit
 
     def start_sweeper(self):
-        if not self._sweeper.running():
-            self._sweeper.start([str(self.runnable("availability-guard-sweeper"))], self.env)
+        self._sweeper.start()
 
     def stop_sweeper(self):
-        self._sweeper.stop([(signal.SIGTERM, 30), (signal.SIGKILL, 10)])
+        self._sweeper.stop()
+
+    def start_relay(self):
+        self._relay.start()
+
+    def stop_relay(self):
+        """SIGTERM; it sends what it has in hand."""
+        self._relay.stop()
+
+    def kill_relay(self):
+        self._relay.kill()
+
+    def relay_pid(self):
+        return self._relay.pid
+
+    def start_notifier(self):
+        self._notifier.start()
+
+    def stop_notifier(self):
+        """SIGTERM; it finishes the calls that are under way."""
+        self._notifier.stop()
+
+    def kill_notifier(self):
+        self._notifier.kill()
+
+    def notifier_pid(self):
+        return self._notifier.pid
+
+    def start_kafka(self):
+        self.kafka.start()
+        self._take_kafka_settings()
+
+    def stop_kafka(self):
+        """The end of an embedded one, with its messages."""
+        self.kafka.stop()
+
+    def kafka_down(self):
+        """Kafka answers nobody until kafka_up(). It keeps its messages."""
+        self.kafka.down()
+
+    def kafka_up(self):
+        self.kafka.up()
+
+    @property
+    def brokers(self):
+        """host:port of Kafka, by comma."""
+        return self.settings["KAFKA_BROKERS"]
+
+    def start_sink(self):
+        self.sink.start()
+
+    def stop_sink(self):
+        self.sink.stop()
 
     def render_nginx(self):
         """Write nginx's configuration from the templates; nginx itself checks it."""
-        folder = self.state_dir / "nginx"
-        for name in ("nginx.conf", "availability-guard.conf"):
-            template = self._template(name + ".in")
+        for template in self._templates():
             done = subprocess.run([self.program("availability-guard"), "-r", template],
                                   env=self.env, text=True, capture_output=True, check=False)
             if done.returncode:
                 raise PartFailed(f"{template} cannot be rendered:\n{done.stderr.strip()}")
-            (folder / name).write_text(done.stdout)
-            (folder / name).chmod(0o644)
+            self._write_rendered(self.state_dir / "nginx" / template.name.removesuffix(".in"),
+                                 done.stdout)
         done = subprocess.run([*self._nginx_argv(), "-t", "-q"], text=True, capture_output=True,
                               check=False, **self._drop())
         if done.returncode:
             raise PartFailed(f"nginx refuses its configuration:\n{done.stderr.strip()}")
 
-    def _template(self, name):
+    def _templates(self):
         for folder in (self.source_dir / "conf/nginx",
                        self.build_dir / "share/availability-guard/nginx"):
-            if (folder / name).exists():
-                return folder / name
-        raise PartFailed(f"template {name} not found")
+            found = sorted(folder.glob("*.conf.in"))
+            if found:
+                return found
+        raise PartFailed("no templates of nginx's configuration")
+
+    def _write_rendered(self, path, content):
+        """What holds tokens is readable by the account that nginx runs as, and by nobody else,
+        from the first byte on."""
+        secret = "tokens" in path.name
+        fresh = path.with_name(path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w",
+                  encoding="utf-8") as file:
+            file.write(content)
+            if secret and self._user:
+                os.fchown(file.fileno(), -1, self._user.gid)
+            os.fchmod(file.fileno(), 0o640 if secret else 0o644)
+        fresh.replace(path)
 
     def _drop(self):
         return self._user.popen_arguments() if self._user else {}
@@ -389,8 +526,15 @@ class System:
         self.check_settings()
         self.start_postgres()
         self.migrate()
+        if self.kafka:
+            self.start_kafka()
+        if self.sink:
+            self.start_sink()
         self.start_guards()
         self.start_sweeper()
+        if self.kafka:
+            self.start_relay()
+            self.start_notifier()
         self.start_nginx()
         self.wait_ready(ready_timeout)
         return self
@@ -398,7 +542,8 @@ class System:
     def stop(self):
         """Stop everything, the outermost part first. Data, logs and ports stay."""
         failures = []
-        for step in (self.stop_nginx, self.stop_guards, self.stop_sweeper, self.database.stop):
+        parts = [self._sweeper, self._relay, self._notifier, self.sink, self.kafka, self.database]
+        for step in (self.stop_nginx, self.stop_guards, *(part.stop for part in parts if part)):
             try:
                 step()
             except PartFailed as failure:
@@ -459,11 +604,16 @@ class System:
                 f"nginx:\n{tail(self.log_path('error'), 5)}")
 
     def status(self):
-        """{part: pid or None}; a database that is not ours is left out."""
-        found = {"guard": self._guard.pid, "sweeper": self._sweeper.pid, "nginx": self._nginx.pid}
-        if self.database.private:
-            found = {"postgres": self.database.pid, **found}
-        return found
+        """{part: pid or None}; a database or a Kafka that is not ours is left out."""
+        found = {"postgres": self.database} if self.database.private else {}
+        if self.kafka and self.kafka.private:
+            found["kafka"] = self.kafka
+        if self.sink:
+            found["sink"] = self.sink
+        found.update({"guard": self._guard, "sweeper": self._sweeper})
+        if self.kafka:
+            found.update({"relay": self._relay, "notifier": self._notifier})
+        return {name: part.pid for name, part in {**found, "nginx": self._nginx}.items()}
 
 
 # --- command line --------------------------------------------------------------------------
@@ -490,7 +640,7 @@ def settings_from_environment(build_dir):
     known = {line.split("=", 1)[0] for line in done.stdout.splitlines()}
     known.add("MIGRATE_DATABASE_URL")
     return {name: value for name, value in os.environ.items()
-            if name in known or name.startswith("AVAILABILITY_GUARD_")}
+            if name in known or name.startswith(("AVAILABILITY_GUARD_", "KAFKA_PROPERTY_"))}
 
 
 def up(arguments):
@@ -503,7 +653,7 @@ def up(arguments):
         present.stop()
     system = System(arguments.state, build_dir=arguments.build, user=arguments.user,
                     settings=settings_from_environment(arguments.build),
-                    nginx_port=arguments.port)
+                    nginx_port=arguments.port, kafka=True, sink=arguments.sink)
     try:
         system.start()
     except BaseException:
@@ -541,6 +691,10 @@ def env(arguments):
     shown = {"AG_URL": system.base_url, "AG_OWNER_DSN": system.owner_dsn,
              "AG_SERVICE_DSN": system.service_dsn, "AG_LOGS": system.state_dir / "logs",
              **system.database.client_settings()}
+    if system.kafka:
+        shown["AG_KAFKA_BROKERS"] = system.settings.get("KAFKA_BROKERS", "")
+    if system.sink:
+        shown["AG_SINK_URL"] = system.sink.url("")
     for name, value in shown.items():
         print(f"{name}={shlex.quote(str(value))}")
     return 0
@@ -572,6 +726,7 @@ def main():
     parser.add_argument("command", choices=commands)
     parser.add_argument("--state", required=True, type=Path, help="state folder")
     parser.add_argument("--build", type=Path, help="build folder or installation prefix (up)")
+    parser.add_argument("--sink", action="store_true", help="with the webhook sink (up)")
     parser.add_argument("--port", type=int, help="HTTP port (up; default PORT, else a free one)")
     parser.add_argument("--user", help="account for the parts when started by root (nobody)")
     arguments = parser.parse_args()

@@ -35,6 +35,9 @@ def table_of_load(result):
     line("of it, median second", lambda one, _: _share(steady_rate(one) or 0, sustained))
     line("of it, worst second", lambda one, _: _share(worst_second(one) or 0, sustained))
     line("of the peak", lambda _, during: _share(during["granted"] / during["seconds"], peak))
+    line("of the peak right after it, on the table as it is then",
+         lambda one, during: _share(during["granted"] / during["seconds"],
+                                    one["peak_after"]["per_second"]))
     line("refused per second", lambda _, during: _rate(during, "refused"))
     line("refused of what was answered", lambda _, during: _share(
         during["refused"], during["refused"] + during["granted"] + during["conflicts"]

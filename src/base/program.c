@@ -58,11 +58,12 @@ static sigset_t set_signals(void) {
     return usual;
 }
 
-static int serve(const struct program *program, const struct settings *settings) {
+static int work(const struct program *program, program_work *wanted,
+                const struct settings *settings) {
     const sigset_t mask = set_signals();
     log_init(program->name, settings->log_level, settings->log_format);
     srandom((unsigned)getpid() ^ (unsigned)mono_now().us);
-    return program->serve(settings, &mask) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return wanted(settings, &mask) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* What the table of settings can't know. Returns whether all is well. */
@@ -90,15 +91,24 @@ static int render(const struct program *program, const struct settings *settings
     return errors == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
+static bool has_command(const struct program *program, size_t i) {
+    return i < PROGRAM_COMMANDS_MAX && program->commands[i].option != NULL;
+}
+
 static void usage(const struct program *program, FILE *out) {
+    fprintf(out, "usage: %s [-n | -r TEMPLATE | -V | -h", program->name);
+    for (size_t i = 0; has_command(program, i); i++)
+        fprintf(out, " | --%s", program->commands[i].option);
     fprintf(out,
-            "usage: %s [-n | -r TEMPLATE | -V | -h]\n"
+            "]\n"
             "  %s\n"
             "  -n           check the settings, print them and exit\n"
             "  -r TEMPLATE  print the file with ${NAME} replaced by settings\n"
             "  -V           print the version\n"
             "  -h           print this and all settings\n",
-            program->name, program->purpose);
+            program->purpose);
+    for (size_t i = 0; has_command(program, i); i++)
+        fprintf(out, "  --%-10s %s\n", program->commands[i].option, program->commands[i].help);
 }
 
 static int help(const struct program *program) {
@@ -107,37 +117,73 @@ static int help(const struct program *program) {
     return EXIT_SUCCESS;
 }
 
-int program_run(const struct program *program, int argc, char **argv) {
-    const char *template = NULL;
-    bool check = false;
-    for (int option = 0; (option = getopt(argc, argv, "hnr:V")) != -1;) {
+/* What the command line asks for. */
+struct request {
+    enum { DO_WORK, DO_CHECK, DO_RENDER, DO_VERSION, DO_HELP, DO_COMPLAIN } action;
+    const char *template;
+    program_work *work;
+};
+
+/* Values of options that have no letter: behind those of all letters. */
+#define COMMAND_BASE 256
+
+static struct request read_options(const struct program *program, int argc, char **argv) {
+    struct option commands[PROGRAM_COMMANDS_MAX + 1] = {{0}};
+    struct request request = {.action = DO_WORK, .work = program->serve};
+    for (int i = 0; has_command(program, (size_t)i); i++)
+        commands[i] =
+            (struct option){program->commands[i].option, no_argument, NULL, COMMAND_BASE + i};
+    for (int option = 0; (option = getopt_long(argc, argv, "hnr:V", commands, NULL)) != -1;) {
         switch (option) {
         case 'n':
-            check = true;
+            request.action = DO_CHECK;
             break;
         case 'r':
-            template = optarg;
+            request.action = DO_RENDER;
+            request.template = optarg;
             break;
         case 'V':
-            printf("%s %s\n", program->name, PACKAGE_VERSION);
-            return EXIT_SUCCESS;
+            request.action = DO_VERSION;
+            return request;
         case 'h':
-            return help(program);
+            request.action = DO_HELP;
+            return request;
+        case '?':
+            request.action = DO_COMPLAIN;
+            return request;
         default:
-            usage(program, stderr);
-            return EXIT_USAGE;
+            request.work = program->commands[option - COMMAND_BASE].work;
         }
     }
-    if (optind != argc) {
-        usage(program, stderr);
-        return EXIT_USAGE;
-    }
+    if (optind != argc)
+        request.action = DO_COMPLAIN;
+    return request;
+}
+
+/* Whatever needs the settings. */
+static int carry_out(const struct program *program, const struct request *request) {
     struct settings settings;
     int status = EXIT_USAGE;
     if (settings_load(&settings, environ, stderr) == 0 && check_more(program, &settings))
-        status = check              ? print(&settings)
-                 : template != NULL ? render(program, &settings, template)
-                                    : serve(program, &settings);
+        status = request->action == DO_CHECK    ? print(&settings)
+                 : request->action == DO_RENDER ? render(program, &settings, request->template)
+                                                : work(program, request->work, &settings);
     settings_free(&settings);
     return status;
+}
+
+int program_run(const struct program *program, int argc, char **argv) {
+    const struct request request = read_options(program, argc, argv);
+    switch (request.action) {
+    case DO_VERSION:
+        printf("%s %s\n", program->name, PACKAGE_VERSION);
+        return EXIT_SUCCESS;
+    case DO_HELP:
+        return help(program);
+    case DO_COMPLAIN:
+        usage(program, stderr);
+        return EXIT_USAGE;
+    default:
+        return carry_out(program, &request);
+    }
 }

@@ -2,7 +2,8 @@
  * program.h: what the main() of every program does: options, settings, log, signals.
  *
  * Options: -n checks the settings and prints them, -r FILE prints a template with the settings put
- * in, -V the version, -h help. A wrong setting ends the program with status 2.
+ * in, -V the version, -h help, and the program's own, each of which is other work for it to do. A
+ * wrong setting ends the program with status 2.
  */
 #ifndef BASE_PROGRAM_H
 #define BASE_PROGRAM_H
@@ -13,14 +14,26 @@
 #include "base/attributes.h"
 #include "base/settings.h"
 
+/* Does work until it is done or program_stop_signals() says otherwise; returns if it went well.
+ * The mask is for poller_wait(): stop signals arrive only while the program sleeps there. */
+typedef bool program_work(const struct settings *settings, const sigset_t *mask);
+
+/* An option of one program only, that stands for other work. */
+struct program_command {
+    const char *option; /* without the dashes, such as "replay-dlq" */
+    const char *help;   /* one line */
+    program_work *work;
+};
+
+#define PROGRAM_COMMANDS_MAX 4
+
 struct program {
     const char *name;
     const char *purpose; /* one line for the help */
     /* Says what is wrong with the settings, beyond each by itself; NULL: nothing. */
     const char *(*check)(const struct settings *settings);
-    /* Does the work until program_stop_signals() says otherwise; returns whether it went well. The
-     * mask is for poller_wait(): stop signals arrive only while the program sleeps there. */
-    bool (*serve)(const struct settings *settings, const sigset_t *mask);
+    program_work *serve;                                   /* what is done without options */
+    struct program_command commands[PROGRAM_COMMANDS_MAX]; /* those without an option are none */
 };
 
 /* Returns the exit status. */

@@ -245,7 +245,8 @@ void settings_print_help(FILE *out);
  *   GUARD_ANSWER_TIMEOUT_MS  settings_answer_timeout_ms()
  *   NGINX_READ_TIMEOUT_MS    a second more than that
  *   OPERATIONS_ALLOW         "allow NETWORK; allow NETWORK; …" of GUARD_OPERATIONS_NETWORKS
- * A "$" without "{" is copied. Unknown names, secrets (a rendered file must not hold any) and a
+ *   ADMIN_TOKENS_MAP         lines of nginx's map{} for AVAILABILITY_GUARD_ADMIN_TOKENS: secret
+ * A "$" without "{" is copied. Unknown names, secrets (only the one above gets into a file) and a
  * "${" that is not closed on its line are errors, each reported with its line number. Returns the
  * number of errors; nothing is written to out unless it would be 0 before the writing itself.
  */

@@ -41,6 +41,32 @@ static void append_operations_allow(struct buffer *b, const struct settings *set
     }
 }
 
+/* A token as a regular expression that matches nothing else. */
+static void append_token_pattern(struct buffer *b, const char *token, size_t length) {
+    buffer_append_text(b, "    \"~^");
+    for (size_t i = 0; i < length; i++)
+        buffer_printf(b, "\\x%02x", (unsigned char)token[i]);
+    buffer_append_text(b, "$\" known;\n");
+}
+
+/* Lines of nginx's map: plain tokens; and any token at all where one is given by its digest. */
+static void append_admin_tokens_map(struct buffer *b, const struct settings *settings) {
+    static const char DIGEST[] = "sha256:";
+    const char *p = settings->availability_guard_admin_tokens;
+    bool has_digest = false;
+    while (*p) {
+        size_t length = strcspn(p, ",");
+        if (strncmp(p, DIGEST, sizeof DIGEST - 1) == 0)
+            has_digest = true;
+        else
+            append_token_pattern(b, p, length);
+        p += length;
+        p += *p == ',';
+    }
+    if (has_digest)
+        buffer_append_text(b, "    \"~.\" unknown;\n");
+}
+
 static const struct {
     const char *name;
     void (*append)(struct buffer *b, const struct settings *settings);
@@ -48,6 +74,7 @@ static const struct {
     {"GUARD_ANSWER_TIMEOUT_MS", append_answer_timeout},
     {"NGINX_READ_TIMEOUT_MS", append_read_timeout},
     {"OPERATIONS_ALLOW", append_operations_allow},
+    {"ADMIN_TOKENS_MAP", append_admin_tokens_map},
 };
 
 static bool is_name(const char *name, const char *text, size_t length) {

@@ -105,18 +105,26 @@ void params_put_id(struct params *p, const struct id *id) {
     put(p, NULL, 0, id->bytes, sizeof id->bytes);
 }
 
+void params_put_bool(struct params *p, bool value) {
+    const char byte = value ? 1 : 0;
+    put(p, NULL, 0, &byte, sizeof byte);
+}
+
 void params_put_int4(struct params *p, int32_t value) {
     char bytes[4];
     store_u32(bytes, (uint32_t)value);
     put(p, NULL, 0, bytes, sizeof bytes);
 }
 
-void params_put_timestamp(struct params *p, timestamp_us value) {
-    const uint64_t since_2000 = (uint64_t)(value - POSTGRES_EPOCH_US);
+void params_put_int8(struct params *p, int64_t value) {
     char bytes[8];
-    store_u32(bytes, (uint32_t)(since_2000 >> 32));
-    store_u32(bytes + 4, (uint32_t)since_2000);
+    store_u32(bytes, (uint32_t)((uint64_t)value >> 32));
+    store_u32(bytes + 4, (uint32_t)(uint64_t)value);
     put(p, NULL, 0, bytes, sizeof bytes);
+}
+
+void params_put_timestamp(struct params *p, timestamp_us value) {
+    params_put_int8(p, value - POSTGRES_EPOCH_US);
 }
 
 void params_put_text(struct params *p, struct text_span text) {

@@ -24,11 +24,13 @@
 
 /* Types of array elements: their object ids, which are the same in every PostgreSQL. */
 enum params_type {
+    PARAMS_INT8 = 20,
     PARAMS_INT4 = 23,
     PARAMS_TEXT = 25,
     PARAMS_TIMESTAMPTZ = 1184,
     PARAMS_UUID = 2950,
     PARAMS_JSONB = 3802,
+    PARAMS_XID8 = 5069, /* its elements as int8: the number of a transaction */
 };
 
 struct params {
@@ -56,7 +58,9 @@ void params_end_array(struct params *p);
 /* Each puts the next parameter or, inside an array, the next element. */
 void params_put_null(struct params *p);
 void params_put_id(struct params *p, const struct id *id);
+void params_put_bool(struct params *p, bool value);
 void params_put_int4(struct params *p, int32_t value);
+void params_put_int8(struct params *p, int64_t value);
 void params_put_timestamp(struct params *p, timestamp_us value);
 /* A span without data is null. The text must be valid UTF-8 without NUL. */
 void params_put_text(struct params *p, struct text_span text);

@@ -307,6 +307,17 @@ static void go_on_connecting(struct session *s) {
     }
 }
 
+/* They come between results, or when no statement is under way. */
+static void take_notifications(struct session *s) {
+    bool any = false;
+    for (PGnotify *next = NULL; (next = PQnotifies(s->connection)) != NULL;) {
+        PQfreemem(next);
+        any = true;
+    }
+    if (any)
+        s->owner.notified(s->owner.context);
+}
+
 static void take_events(struct poll_source *source, uint32_t events) {
     struct session *s = (struct session *)source;
     if (s->state == SESSION_CONNECTING) {
@@ -317,6 +328,8 @@ static void take_events(struct poll_source *source, uint32_t events) {
         flush(s);
     if (s->connection != NULL)
         read_results(s);
+    if (s->connection != NULL && s->owner.notified != NULL)
+        take_notifications(s);
 }
 
 void session_init(struct session *s, struct poller *poller, const struct session_options *options,

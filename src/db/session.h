@@ -53,6 +53,9 @@ struct session_owner {
     void (*lost)(void *context);
     /* Every host has been tried in vain; session->problem says why the last one was. */
     void (*failed)(void *context);
+    /* Notifications (LISTEN in options.prepare) have come, one or more; whichever state the session
+     * is in. May be NULL, if it does not listen. */
+    void (*notified)(void *context);
 };
 
 struct session_options {
@@ -60,7 +63,7 @@ struct session_options {
     int64_t connect_timeout_ms;
     int64_t statement_timeout_ms;
     int schema_version;  /* the only one that is accepted */
-    const char *prepare; /* SQL that prepares the statements */
+    const char *prepare; /* SQL that prepares the statements; its last command returns no rows */
 };
 
 struct session {

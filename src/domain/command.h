@@ -14,6 +14,8 @@
 
 #include "base/clock.h"
 #include "db/row.h"
+#include "domain/audit.h"
+#include "domain/manual_release.h"
 #include "domain/request.h"
 
 enum command_kind {
@@ -22,6 +24,8 @@ enum command_kind {
     COMMAND_BULK_RELEASE,
     COMMAND_GET,
     COMMAND_LIST,
+    COMMAND_MANUAL_RELEASE,
+    COMMAND_AUDITS,
     COMMAND_PING, /* is the database there? */
     COMMAND_KINDS,
 };
@@ -34,6 +38,8 @@ enum outcome_kind {
     OUTCOME_NOT_FOUND,
     OUTCOME_FOUND,        /* row: the lock */
     OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other; cut_off */
+    OUTCOME_NOT_ACTIVE,   /* row: its column has the status that the lock has */
+    OUTCOME_AUDITED,      /* row: the first audit row; count: how many follow each other */
     OUTCOME_ALIVE,        /* the answer to COMMAND_PING */
     OUTCOME_REFUSED,      /* the database does not take a value of the request */
     OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it */
@@ -69,6 +75,8 @@ struct command {
         struct bulk_release_request bulk_release;
         struct get_request get;
         struct list_request list;
+        struct manual_release_request manual_release;
+        struct audits_request audits;
     } as;
 };
 

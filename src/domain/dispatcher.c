@@ -313,7 +313,7 @@ bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct s
         .schema_version = STATEMENTS_SCHEMA_VERSION,
         .prepare = STATEMENTS_PREPARE,
     };
-    const struct session_owner owner = {d, session_answered, session_lost, session_failed};
+    const struct session_owner owner = {d, session_answered, session_lost, session_failed, NULL};
     session_init(&d->session, poller, &options, &owner);
     return d->batch != NULL && d->done != NULL && d->outcomes != NULL;
 }

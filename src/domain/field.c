@@ -75,3 +75,43 @@ bool field_integer(struct violations *v, const char *field, struct text_span tex
     *out = value;
     return true;
 }
+
+/* The digits that an exponent stands for: the database writes 1e9 as 1000000000. */
+static size_t exponent_digits(const char *at, const char *end) {
+    size_t digits = 0;
+    at++;
+    if (at < end && (*at == '+' || *at == '-'))
+        at++;
+    for (; at < end && *at >= '0' && *at <= '9' && digits <= FIELD_METADATA_MAX; at++)
+        digits = digits * 10 + (size_t)(*at - '0');
+    return digits;
+}
+
+/* Whether the JSON has at most FIELD_METADATA_MAX bytes, as it stands and with its numbers
+ * written out. Outside strings an "e" behind a digit begins an exponent. */
+static bool metadata_fits(struct text_span json) {
+    const char *const end = json.data + json.length;
+    size_t size = json.length;
+    bool in_string = false;
+    for (const char *at = json.data; at < end && size <= FIELD_METADATA_MAX; at++) {
+        if (*at == '"')
+            in_string = !in_string;
+        else if (in_string && *at == '\\')
+            at++;
+        else if (!in_string && (*at == 'e' || *at == 'E') && at[-1] >= '0' && at[-1] <= '9')
+            size += exponent_digits(at, end);
+    }
+    return size <= FIELD_METADATA_MAX;
+}
+
+bool field_metadata(struct violations *v, const char *field, struct text_span json,
+                    struct text_span *out) {
+    if (!is_there(v, field, json, FIELD_OPTIONAL))
+        return false;
+    if (!metadata_fits(json)) {
+        violations_add(v, field, "must not be longer than 16384 bytes, numbers written out");
+        return false;
+    }
+    *out = json;
+    return true;
+}

@@ -15,6 +15,8 @@
 #include "base/timestamp.h"
 #include "domain/violations.h"
 
+#define FIELD_METADATA_MAX ((size_t)16 * 1024)
+
 enum presence { FIELD_OPTIONAL, FIELD_REQUIRED };
 
 /* An id that may be missing. */
@@ -40,5 +42,10 @@ bool field_text(struct violations *v, const char *field, struct text_span text,
 /* A decimal integer from least to greatest. */
 bool field_integer(struct violations *v, const char *field, struct text_span text, int64_t least,
                    int64_t greatest, int64_t *out);
+
+/* A JSON object, which the caller has checked to be one, of at most FIELD_METADATA_MAX bytes as it
+ * stands and with the numbers written out as the database writes them. */
+bool field_metadata(struct violations *v, const char *field, struct text_span json,
+                    struct text_span *out);
 
 #endif

@@ -28,40 +28,6 @@ static struct text_span read_text(struct violations *v, const char *field, struc
     return out;
 }
 
-/* The digits that an exponent stands for: the database writes 1e9 as 1000000000. */
-static size_t exponent_digits(const char *at, const char *end) {
-    size_t digits = 0;
-    at++;
-    if (at < end && (*at == '+' || *at == '-'))
-        at++;
-    for (; at < end && *at >= '0' && *at <= '9' && digits <= REQUEST_METADATA_MAX; at++)
-        digits = digits * 10 + (size_t)(*at - '0');
-    return digits;
-}
-
-/* Whether the JSON has at most REQUEST_METADATA_MAX bytes, as it stands and with its numbers
- * written out. Outside strings an "e" behind a digit begins an exponent. */
-static bool metadata_fits(struct text_span json) {
-    const char *const end = json.data + json.length;
-    size_t size = json.length;
-    bool in_string = false;
-    for (const char *at = json.data; at < end && size <= REQUEST_METADATA_MAX; at++) {
-        if (*at == '"')
-            in_string = !in_string;
-        else if (in_string && *at == '\\')
-            at++;
-        else if (!in_string && (*at == 'e' || *at == 'E') && at[-1] >= '0' && at[-1] <= '9')
-            size += exponent_digits(at, end);
-    }
-    return size <= REQUEST_METADATA_MAX;
-}
-
-static struct text_span read_metadata(struct violations *v, struct text_span json) {
-    if (json.data != NULL && !metadata_fits(json))
-        violations_add(v, "metadata", "must not be longer than 16384 bytes, numbers written out");
-    return json;
-}
-
 static void read_stay(const struct lock_input *input, const struct request_limits *limits,
                       struct violations *v, struct lock_request *out) {
     const bool start =
@@ -110,7 +76,7 @@ bool request_lock(const struct lock_input *input, const struct request_limits *l
     read_ttl(input, limits, v, out);
     out->reason = read_reason(v, input->reason, REASON_LOCK);
     out->correlation_id = read_text(v, "correlationId", input->correlation_id);
-    out->metadata = read_metadata(v, input->metadata);
+    (void)field_metadata(v, "metadata", input->metadata, &out->metadata);
     const struct text_span key = read_text(v, "idempotencyKey", input->idempotency_key);
     return v->count == 0 && make_lock_id(key, out);
 }
@@ -123,7 +89,7 @@ bool request_release(const struct release_input *input, struct violations *v,
     (void)field_optional_id(v, "reservationId", input->reservation_id, &out->reservation_id);
     out->reason = read_reason(v, input->reason, REASON_RELEASE);
     out->correlation_id = read_text(v, "correlationId", input->correlation_id);
-    out->metadata = read_metadata(v, input->metadata);
+    (void)field_metadata(v, "metadata", input->metadata, &out->metadata);
     return v->count == 0;
 }
 

@@ -20,6 +20,11 @@ const char STATEMENTS_PREPARE[] =
     " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
     " SELECT * FROM guard.list_page($1, $2, $3, $4, $5, $6, $7, $8, $9);"
+    "PREPARE manual_release (uuid[], uuid[], uuid[], uuid[], uuid[], text[], text[], text[],"
+    "                        text[], text[], jsonb[], jsonb[]) AS"
+    " SELECT * FROM guard.manual_release_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);"
+    "PREPARE audits (uuid, uuid, text, timestamptz, timestamptz, boolean, bigint, int4) AS"
+    " SELECT * FROM guard.list_audits($1, $2, $3, $4, $5, $6, $7, $8);"
     "PREPARE ping AS"
     " SELECT guard.schema_version()";
 
@@ -85,6 +90,28 @@ static const struct column RELEASE_BATCH[] = {
     {PARAMS_UUID, put_release_tenant},      {PARAMS_UUID, put_release_id},
     {PARAMS_UUID, put_release_reservation}, {PARAMS_TEXT, put_release_reason},
     {PARAMS_TEXT, put_release_correlation}, {PARAMS_JSONB, put_release_metadata},
+};
+
+FIELD(put_manual_tenant, params_put_id(p, &c->as.manual_release.tenant_id))
+FIELD(put_manual_id, params_put_id(p, &c->as.manual_release.lock_id))
+FIELD(put_manual_reservation, put_optional_id(p, &c->as.manual_release.reservation_id))
+FIELD(put_manual_audit, params_put_id(p, &c->as.manual_release.audit_id))
+FIELD(put_manual_event, params_put_id(p, &c->as.manual_release.event_id))
+FIELD(put_manual_reason, params_put_text(p, c->as.manual_release.reason))
+FIELD(put_manual_actor_id, params_put_text(p, c->as.manual_release.actor_id))
+FIELD(put_manual_actor_name, params_put_text(p, c->as.manual_release.actor_name))
+FIELD(put_manual_actor_email, params_put_text(p, c->as.manual_release.actor_email))
+FIELD(put_manual_correlation, params_put_text(p, c->as.manual_release.correlation_id))
+FIELD(put_manual_metadata, params_put_jsonb(p, c->as.manual_release.metadata))
+FIELD(put_manual_recipients, params_put_jsonb(p, c->as.manual_release.recipients))
+
+static const struct column MANUAL_RELEASE_BATCH[] = {
+    {PARAMS_UUID, put_manual_tenant},      {PARAMS_UUID, put_manual_id},
+    {PARAMS_UUID, put_manual_reservation}, {PARAMS_UUID, put_manual_audit},
+    {PARAMS_UUID, put_manual_event},       {PARAMS_TEXT, put_manual_reason},
+    {PARAMS_TEXT, put_manual_actor_id},    {PARAMS_TEXT, put_manual_actor_name},
+    {PARAMS_TEXT, put_manual_actor_email}, {PARAMS_TEXT, put_manual_correlation},
+    {PARAMS_JSONB, put_manual_metadata},   {PARAMS_JSONB, put_manual_recipients},
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
@@ -164,6 +191,26 @@ static void bind_list(struct params *p, struct command *const *c, size_t n) {
     put_optional_timestamp(p, r->has_from, r->from);
     put_optional_timestamp(p, r->has_to, r->to);
     put_optional_id(p, &r->after);
+    params_put_int4(p, r->limit);
+}
+
+static void bind_manual_release(struct params *p, struct command *const *c, size_t n) {
+    bind_columns(p, MANUAL_RELEASE_BATCH, COUNT_OF(MANUAL_RELEASE_BATCH), c, n);
+}
+
+static void bind_audits(struct params *p, struct command *const *c, size_t n) {
+    (void)n;
+    const struct audits_request *r = &c[0]->as.audits;
+    params_put_id(p, &r->tenant_id);
+    put_optional_id(p, &r->lock_id);
+    params_put_text(p, r->actor_id);
+    put_optional_timestamp(p, r->has_from, r->from);
+    put_optional_timestamp(p, r->has_to, r->to);
+    params_put_bool(p, r->order == AUDIT_NEWEST_FIRST);
+    if (r->beyond > 0)
+        params_put_int8(p, r->beyond);
+    else
+        params_put_null(p);
     params_put_int4(p, r->limit);
 }
 
@@ -277,6 +324,27 @@ static bool read_list(const PGresult *result, struct command *const *c, size_t n
     return row_has_types(result, TYPES, LOCK_COLUMNS);
 }
 
+static bool read_manual_release(const PGresult *result, struct command *const *c, size_t n,
+                                struct outcome *outcomes) {
+    static const unsigned TYPES[] = {INT4, TEXT, TEXT};
+    static const struct outcome_word WORDS[] = {{"RELEASED", OUTCOME_RELEASED},
+                                                {"NOT_FOUND", OUTCOME_NOT_FOUND},
+                                                {"NOT_ACTIVE", OUTCOME_NOT_ACTIVE}};
+    (void)c;
+    return row_has_types(result, TYPES, 3) &&
+           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
+}
+
+static bool read_audits(const PGresult *result, struct command *const *c, size_t n,
+                        struct outcome *outcomes) {
+    static const unsigned TYPES[] = {AUDIT_COLUMN_TYPES};
+    (void)c;
+    (void)n;
+    outcomes[0] =
+        (struct outcome){.kind = OUTCOME_AUDITED, .row = {result, 0}, .count = PQntuples(result)};
+    return row_has_types(result, TYPES, AUDIT_COLUMNS);
+}
+
 static bool read_ping(const PGresult *result, struct command *const *c, size_t n,
                       struct outcome *outcomes) {
     int32_t version = 0;
@@ -302,6 +370,9 @@ static const struct {
     [COMMAND_BULK_RELEASE] = {"bulk_release", NULL, false, bind_bulk_release, read_bulk_release},
     [COMMAND_GET] = {"get", NULL, true, bind_get, read_get},
     [COMMAND_LIST] = {"list", NULL, false, bind_list, read_list},
+    [COMMAND_MANUAL_RELEASE] = {"manual_release", NULL, true, bind_manual_release,
+                                read_manual_release},
+    [COMMAND_AUDITS] = {"audits", NULL, false, bind_audits, read_audits},
     [COMMAND_PING] = {"ping", NULL, false, bind_ping, read_ping},
 };
 
@@ -321,6 +392,9 @@ bool statements_same_lock(const struct command *a, const struct command *b) {
     if (a->kind == COMMAND_RELEASE)
         return id_equal(&a->as.release.lock_id, &b->as.release.lock_id) &&
                id_equal(&a->as.release.tenant_id, &b->as.release.tenant_id);
+    if (a->kind == COMMAND_MANUAL_RELEASE)
+        return id_equal(&a->as.manual_release.lock_id, &b->as.manual_release.lock_id) &&
+               id_equal(&a->as.manual_release.tenant_id, &b->as.manual_release.tenant_id);
     /* A new id is like no other. */
     return a->as.lock.has_key && b->as.lock.has_key && id_equal(&a->as.lock.id, &b->as.lock.id) &&
            id_equal(&a->as.lock.tenant_id, &b->as.lock.tenant_id);

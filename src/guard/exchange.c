@@ -51,8 +51,22 @@ void exchange_exit(struct exchange *x) {
     buffer_free(&x->body_text);
 }
 
+#define TEXTS_MAX 7
+
+static size_t texts_of_manual_release(struct manual_release_request *r,
+                                      struct text_span *texts[TEXTS_MAX]) {
+    texts[0] = &r->reason;
+    texts[1] = &r->actor_id;
+    texts[2] = &r->actor_name;
+    texts[3] = &r->actor_email;
+    texts[4] = &r->correlation_id;
+    texts[5] = &r->metadata;
+    texts[6] = &r->recipients;
+    return 7;
+}
+
 /* The texts that a command of this kind has from the body. */
-static size_t texts_of(struct command *command, struct text_span *texts[3]) {
+static size_t texts_of(struct command *command, struct text_span *texts[TEXTS_MAX]) {
     switch (command->kind) {
     case COMMAND_LOCK:
         texts[0] = &command->as.lock.reason;
@@ -68,6 +82,8 @@ static size_t texts_of(struct command *command, struct text_span *texts[3]) {
         texts[0] = &command->as.bulk_release.reason;
         texts[1] = &command->as.bulk_release.correlation_id;
         return 2;
+    case COMMAND_MANUAL_RELEASE:
+        return texts_of_manual_release(&command->as.manual_release, texts);
     default:
         return 0;
     }
@@ -75,7 +91,7 @@ static size_t texts_of(struct command *command, struct text_span *texts[3]) {
 
 /* Copies the command's texts, so that the body need not wait with it. False: out of memory. */
 static bool keep_texts(struct exchange *x) {
-    struct text_span *texts[3];
+    struct text_span *texts[TEXTS_MAX];
     const size_t count = texts_of(&x->command, texts);
     size_t length = 1;
     for (size_t i = 0; i < count; i++)

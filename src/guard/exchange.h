@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "domain/command.h"
 #include "domain/dispatcher.h"
+#include "guard/admin_token.h"
 #include "guard/http_request.h"
 #include "guard/problem.h"
 #include "guard/request_body.h"
@@ -24,7 +25,11 @@ struct exchange_context {
     size_t max_body_bytes;
     bool fail_open;
     bool shadow_mode;
-    struct buffer answer; /* body of the answer being made */
+    struct admin_tokens admin_tokens;
+    bool manual_release_enabled;
+    bool notifications_enabled;
+    const char *notification_recipients; /* who is told of every manual release, by comma */
+    struct buffer answer;                /* body of the answer being made */
 };
 
 struct exchange {

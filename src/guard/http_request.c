@@ -78,6 +78,8 @@ bool http_request_read(struct http_request *request, char *const *params) {
             request->tenant_id = header(value);
         } else if ((value = VALUE_OF(*params, "HTTP_X_CORRELATION_ID")) != NULL) {
             request->correlation_id = header(value);
+        } else if ((value = VALUE_OF(*params, "HTTP_X_GUARD_ADMIN_TOKEN")) != NULL) {
+            request->admin_token = header(value);
         } else if ((value = VALUE_OF(*params, "HTTP_IDEMPOTENCY_KEY")) != NULL) {
             request->idempotency_key =
                 *value == '\0' ? (struct text_span){NULL, 0} : unquoted(value);

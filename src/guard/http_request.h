@@ -30,6 +30,7 @@ struct http_request {
     struct text_span content_type;    /* this and the following: no data when absent */
     struct text_span tenant_id;       /* X-Tenant-Id */
     struct text_span correlation_id;  /* X-Correlation-Id */
+    struct text_span admin_token;     /* X-Guard-Admin-Token */
     struct text_span idempotency_key; /* Idempotency-Key, without its quotes */
     size_t content_length;
     struct text_span body;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -111,9 +112,14 @@ static void stop_while_full(struct listener *l) {
     unwatch(l);
 }
 
+static bool has_waiting(const struct listener *l) {
+    struct pollfd readable = {.fd = l->source.fd, .events = POLLIN};
+    return poll(&readable, 1, 0) > 0;
+}
+
 /* After a pause: takes what the others have left. */
 static void resume(struct listener *l, mono_time now) {
-    if (mono_is_before(now, l->yield_until) && rank_yields(&l->rank)) {
+    if (mono_is_before(now, l->yield_until) && has_waiting(l) && rank_yields(&l->rank)) {
         l->accept_at = mono_after_ms(now, YIELD_LOOK_MS);
         return;
     }

@@ -16,6 +16,7 @@
 #include "domain/dispatcher.h"
 #include "guard/connection.h"
 #include "guard/listener.h"
+#include "notification/recipients.h"
 
 #define PROGRAM "availability-guard"
 
@@ -47,7 +48,14 @@ static bool begin(struct guard *g, const struct settings *settings) {
         .max_body_bytes = (size_t)settings->guard_max_body_bytes,
         .fail_open = settings->availability_guard_fail_open,
         .shadow_mode = settings->shadow_mode,
+        .manual_release_enabled = settings->availability_guard_manual_release_enabled,
+        .notifications_enabled = settings->availability_guard_notifications_enabled,
+        .notification_recipients = settings->availability_guard_notification_recipients,
     };
+    if (!admin_tokens_init(&g->context.admin_tokens, settings->availability_guard_admin_tokens)) {
+        log_error("cannot start: %s", strerror(ENOMEM));
+        return false;
+    }
     g->pool = (struct connection_pool){.poller = &g->poller, .context = &g->context};
     if (!listener_init(&g->listener, &g->poller, &g->pool, STDIN_FILENO,
                        (size_t)settings->guard_batch_max)) {
@@ -67,6 +75,7 @@ static void end(struct guard *g) {
     connection_pool_exit(&g->pool);
     dispatcher_exit(&g->dispatcher);
     buffer_free(&g->context.answer);
+    admin_tokens_exit(&g->context.admin_tokens);
     conninfo_exit(&g->conninfo);
     poller_exit(&g->poller);
 }
@@ -116,11 +125,18 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     return done;
 }
 
+static const char *check(const struct settings *settings) {
+    const char *wrong = conninfo_check(settings);
+    return wrong != NULL
+               ? wrong
+               : recipients_check_setting(settings->availability_guard_notification_recipients);
+}
+
 int main(int argc, char **argv) {
     const struct program program = {
         .name = PROGRAM,
         .purpose = "serves FastCGI on descriptor 0, with settings from the environment",
-        .check = conninfo_check,
+        .check = check,
         .serve = serve,
     };
     return program_run(&program, argc, argv);

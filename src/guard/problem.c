@@ -11,15 +11,19 @@ static const struct {
 } PROBLEMS[] = {
     [PROBLEM_INVALID_JSON] = {400, "invalid_json", "Bad Request", false},
     [PROBLEM_INVALID_REQUEST] = {400, "invalid_request", "Bad Request", false},
+    [PROBLEM_ADMIN_TOKEN_REQUIRED] = {403, "admin_token_required", "Forbidden", false},
     [PROBLEM_NOT_FOUND] = {404, "not_found", "Not Found", false},
     [PROBLEM_ROUTE_NOT_FOUND] = {404, "route_not_found", "Not Found", false},
     [PROBLEM_METHOD_NOT_ALLOWED] = {405, "method_not_allowed", "Method Not Allowed", false},
+    [PROBLEM_LOCK_NOT_ACTIVE] = {409, "lock_not_active", "Conflict", false},
     [PROBLEM_PAYLOAD_TOO_LARGE] = {413, "payload_too_large", "Content Too Large", false},
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type", "Unsupported Media Type",
                                         false},
     [PROBLEM_INTERNAL_ERROR] = {500, "internal_error", "Internal Server Error", false},
     [PROBLEM_OVERLOADED] = {503, "overloaded", "Service Unavailable", true},
     [PROBLEM_DATABASE_UNAVAILABLE] = {503, "database_unavailable", "Service Unavailable", true},
+    [PROBLEM_MANUAL_RELEASE_DISABLED] = {503, "manual_release_disabled", "Service Unavailable",
+                                         false},
 };
 
 int problem_status(enum problem problem) {

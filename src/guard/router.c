@@ -3,40 +3,67 @@
 
 #include <string.h>
 
+#include "guard/admin_routes.h"
 #include "guard/health_routes.h"
 #include "guard/lock_routes.h"
+#include "guard/notification_routes.h"
 
 typedef void route(struct exchange *x);
+
+enum callers { ANYBODY, OPERATORS };
 
 /* "{id}" stands for one segment of the path. Fixed paths come before those with it. */
 static const struct path {
     const char *pattern;
+    enum callers callers;
     const char *allow;
     route *routes[HTTP_METHODS];
 } PATHS[] = {
     {"/v1/locks",
+     ANYBODY,
      "GET, HEAD, POST",
      {[HTTP_GET] = lock_routes_list, [HTTP_POST] = lock_routes_lock}},
-    {"/v1/locks/bulk-release", "POST", {[HTTP_POST] = lock_routes_bulk_release}},
+    {"/v1/locks/bulk-release", ANYBODY, "POST", {[HTTP_POST] = lock_routes_bulk_release}},
+    {"/v1/locks/audit", OPERATORS, "GET, HEAD", {[HTTP_GET] = admin_routes_tenant_audits}},
+    {"/v1/locks/{id}/manual-release",
+     OPERATORS,
+     "POST",
+     {[HTTP_POST] = admin_routes_manual_release}},
+    {"/v1/locks/{id}/audit", OPERATORS, "GET, HEAD", {[HTTP_GET] = admin_routes_lock_audits}},
     {"/v1/locks/{id}",
+     ANYBODY,
      "GET, HEAD, DELETE",
      {[HTTP_GET] = lock_routes_get, [HTTP_DELETE] = lock_routes_release}},
-    {"/health", "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
-    {"/health/liveness", "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
-    {"/ready", "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
-    {"/health/readiness", "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
+    {"/v1/notifications/manual-release/test",
+     OPERATORS,
+     "POST",
+     {[HTTP_POST] = notification_routes_test}},
+    {"/health", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
+    {"/health/liveness", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
+    {"/ready", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
+    {"/health/readiness", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
 };
+
+static bool starts_with(struct text_span text, const char *start, size_t length) {
+    return text.length >= length && memcmp(text.data, start, length) == 0;
+}
 
 static bool matches(const char *pattern, struct text_span path, struct text_span *id) {
     static const char PLACE[] = "{id}";
     const char *place = strstr(pattern, PLACE);
     const size_t fixed = place == NULL ? strlen(pattern) : (size_t)(place - pattern);
-    if (path.length < fixed || memcmp(path.data, pattern, fixed) != 0)
+    if (!starts_with(path, pattern, fixed))
         return false;
-    *id = (struct text_span){path.data + fixed, path.length - fixed};
     if (place == NULL)
-        return id->length == 0;
-    return id->length > 0 && memchr(id->data, '/', id->length) == NULL;
+        return path.length == fixed;
+    const char *behind = place + sizeof PLACE - 1;
+    const size_t behind_length = strlen(behind);
+    const struct text_span rest = {path.data + fixed, path.length - fixed};
+    if (rest.length <= behind_length)
+        return false;
+    *id = (struct text_span){rest.data, rest.length - behind_length};
+    return memcmp(rest.data + id->length, behind, behind_length) == 0 &&
+           memchr(id->data, '/', id->length) == NULL;
 }
 
 /* Makes room for the decoded query, which is never longer than the query itself. */
@@ -68,17 +95,27 @@ static bool read_body(struct exchange *x) {
     return true;
 }
 
+static void handle(struct exchange *x, const struct path *path) {
+    if (path->callers == OPERATORS &&
+        !admin_tokens_allow(&x->context->admin_tokens, x->request.admin_token)) {
+        exchange_answer_problem(x, PROBLEM_ADMIN_TOKEN_REQUIRED,
+                                "the header x-guard-admin-token must hold a valid token", NULL);
+        return;
+    }
+    route *route_of_method =
+        x->request.method == HTTP_OTHER_METHOD ? NULL : path->routes[x->request.method];
+    if (route_of_method == NULL)
+        exchange_answer_wrong_method(x, path->allow);
+    else if (reserve_query(x) && read_body(x))
+        route_of_method(x);
+}
+
 void router_handle(struct exchange *x) {
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
-        if (!matches(PATHS[i].pattern, x->request.path, &x->path_lock_id))
-            continue;
-        route *handle =
-            x->request.method == HTTP_OTHER_METHOD ? NULL : PATHS[i].routes[x->request.method];
-        if (handle == NULL)
-            exchange_answer_wrong_method(x, PATHS[i].allow);
-        else if (reserve_query(x) && read_body(x))
-            handle(x);
-        return;
+        if (matches(PATHS[i].pattern, x->request.path, &x->path_lock_id)) {
+            handle(x, &PATHS[i]);
+            return;
+        }
     }
     exchange_answer_problem(x, PROBLEM_ROUTE_NOT_FOUND, "there is no such route", NULL);
 }

@@ -124,7 +124,7 @@ void sweeper_init(struct sweeper *s, struct poller *poller, const struct setting
         .schema_version = STATEMENTS_SCHEMA_VERSION,
         .prepare = PREPARE,
     };
-    const struct session_owner owner = {s, session_answered, session_lost, session_failed};
+    const struct session_owner owner = {s, session_answered, session_lost, session_failed, NULL};
     session_init(&s->session, poller, &options, &owner);
 }
 

@@ -145,7 +145,7 @@ def test_reports_name_what_was_disturbed(result):
     grown = result_of_growth()
     assert "Disturbed" not in growth_report.markdown(grown)
     grown["sizes"][1]["pairs"][0]["rows"][0]["checkpoints"] = 1
-    assert "- new, 1 client at 1,000,000 locks: CHECKPOINT" in growth_report.markdown(grown)
+    assert "- fresh, 64 clients at 1,000,000 locks: CHECKPOINT" in growth_report.markdown(grown)
 
 
 def test_overload_tells_both_kinds_of_callers():

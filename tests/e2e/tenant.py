@@ -3,10 +3,13 @@
 import datetime
 
 from client import Client
-from shape import (check_conflict, check_json, check_lock, check_locked, instant, new_id)
+from shape import (check_conflict, check_json, check_lock, check_locked, instant, is_uuid, new_id)
+from systems import ADMIN_TOKEN
 
 # A value that takes a field out of the request.
 ABSENT = object()
+
+OPERATOR = {"X-Guard-Admin-Token": ADMIN_TOKEN}
 
 FIRST_DAY = datetime.datetime(2090, 3, 1, tzinfo=datetime.timezone.utc)
 
@@ -65,6 +68,22 @@ class Tenant:
     def list(self, **query):
         return self.client.get("/v1/locks", query={"tenantId": self.id, **query})
 
+    def manual_release(self, lock_id, headers=None, **fields):
+        body = {"tenantId": self.id, "reason": "guest moved", "actorId": "ops.1",
+                "actorName": "Alex Night", **fields}
+        body = {name: value for name, value in body.items() if value is not ABSENT}
+        return self.client.post(f"/v1/locks/{lock_id}/manual-release", body,
+                                headers=OPERATOR if headers is None else headers)
+
+    def audits(self, headers=None, **query):
+        return self.client.get("/v1/locks/audit", query={"tenantId": self.id, **query},
+                               headers=OPERATOR if headers is None else headers)
+
+    def lock_audits(self, lock_id, headers=None, **query):
+        return self.client.get(f"/v1/locks/{lock_id}/audit",
+                               query={"tenantId": self.id, **query},
+                               headers=OPERATOR if headers is None else headers)
+
     # Requests that must succeed in one way, and what they give
 
     def locked(self, headers=None, **changes):
@@ -76,6 +95,14 @@ class Tenant:
     def released(self, lock_id, **fields):
         body = check_json(self.release(lock_id, **fields))
         assert body == {"status": "released", "lockId": lock_id}, body
+
+    def manually_released(self, lock_id, **fields):
+        """The id of the audit row."""
+        body = check_json(self.manual_release(lock_id, **fields))
+        assert set(body) == {"status", "lockId", "auditId"}, body
+        assert (body["status"], body["lockId"]) == ("released", lock_id), body
+        assert is_uuid(body["auditId"]), body
+        return body["auditId"]
 
     def bulk_released(self, lock_ids, **fields):
         body = check_json(self.bulk(lock_ids, **fields))

@@ -1,0 +1,101 @@
+/* main.c: the notifier process; see notifier.h for what it does. SIGTERM ends it. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/poller.h"
+#include "base/program.h"
+#include "db/conninfo.h"
+#include "kafka/producer.h"
+#include "notifier/consumer.h"
+#include "notifier/dispatch.h"
+#include "notifier/notifier.h"
+#include "notifier/replay.h"
+
+#define PROGRAM "availability-guard-notifier"
+
+static bool wait(struct poller *poller, mono_time deadline, const sigset_t *mask) {
+    if (poller_wait(poller, deadline, mask) >= 0 || errno == EINTR)
+        return true;
+    log_error("epoll: %s", strerror(errno));
+    return false;
+}
+
+/* Until it has stopped in order, or has been told twice; returns whether all went well. */
+static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask) {
+    bool fine = true;
+    while (n->state != NOTIFIER_DONE && program_stop_signals() < 2) {
+        if (!wait(poller, notifier_deadline(n), mask))
+            return false;
+        if (fine && notifier_is_broken(n))
+            fine = false;
+        if (!fine || program_stop_signals() > 0)
+            notifier_stop(n);
+        notifier_tick(n, mono_now());
+    }
+    return fine;
+}
+
+/* A manager of services would start it again and again if it ended. */
+static bool idle(struct poller *poller, const sigset_t *mask) {
+    log_info("the consumer is disabled: nothing is done");
+    while (program_stop_signals() == 0) {
+        if (!wait(poller, MONO_NEVER, mask))
+            return false;
+    }
+    return true;
+}
+
+static bool run(const struct settings *settings, const struct conninfo *conninfo,
+                const sigset_t *mask) {
+    static struct poller poller;
+    static struct notifier notifier;
+    if (!poller_init(&poller)) {
+        log_error("cannot start: %s", strerror(errno));
+        return false;
+    }
+    bool fine = false;
+    if (!settings->availability_guard_notification_consumer_enabled) {
+        fine = idle(&poller, mask);
+    } else if (notifier_init(&notifier, &poller, settings, conninfo)) {
+        if (settings->availability_guard_notification_dry_run)
+            log_info("dry run: what would be sent is logged, and nothing is sent");
+        fine = loop(&notifier, &poller, mask);
+        notifier_exit(&notifier);
+    }
+    poller_exit(&poller);
+    return fine;
+}
+
+static bool serve(const struct settings *settings, const sigset_t *mask) {
+    struct conninfo conninfo;
+    const char *wrong = conninfo_init(&conninfo, settings, PROGRAM);
+    if (wrong != NULL)
+        log_error("%s", wrong);
+    const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    conninfo_exit(&conninfo);
+    return done;
+}
+
+static const char *check(const struct settings *settings) {
+    const char *wrong = conninfo_check(settings);
+    if (wrong == NULL)
+        wrong = consumer_check(settings);
+    if (wrong == NULL)
+        wrong = producer_check(settings);
+    if (wrong == NULL)
+        wrong = dispatch_check(settings);
+    return wrong;
+}
+
+int main(int argc, char **argv) {
+    const struct program program = {
+        .name = PROGRAM,
+        .purpose = "tells people of manual releases, with settings from the environment",
+        .check = check,
+        .serve = serve,
+        .commands = {{"replay-dlq", "deliver again what is in the dead-letter topic, and exit",
+                      replay_run}},
+    };
+    return program_run(&program, argc, argv);
+}

@@ -1,0 +1,511 @@
+/* relay.c: see relay.h. */
+#include "relay/relay.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "domain/statements.h"
+
+#define REPORT_EVERY_MS ((int64_t)60 * 1000)
+
+/* Payloads in one read: more than enough for a full batch of usual ones. */
+#define READ_BYTES ((int64_t)4 * 1024 * 1024)
+
+/* Pauses while an open transaction holds events back: most are over in milliseconds. */
+#define HELD_BACK_FIRST_MS 2
+
+/* Pauses before the next client after a failure. */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 5000
+
+/* A client that has failed still reports what became of its messages: so long we listen. */
+#define LAST_WORDS_MS 1000
+
+/* A client that is silent for so long, with events in it, is replaced. Kafka may be away, and it
+ * does no harm then; or the client may be stuck. */
+#define SILENCE_MS ((int64_t)5 * 60 * 1000)
+
+#define DRAIN_MS 5000
+
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* --- what became of events ---------------------------------------------------------------- */
+
+/* Of several failures the refusal of a message counts: that one must be found. */
+static void note_failure(struct relay *r, rd_kafka_resp_err_t error) {
+    if (!r->failed)
+        r->failed_at = mono_now();
+    if (!r->failed || producer_refuses_message(error))
+        r->failure = error;
+    r->failed = true;
+}
+
+static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t error) {
+    struct relay *r = context;
+    struct flight_event *event = opaque;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        flight_fail(&r->flight, event, producer_refuses_message(error));
+        note_failure(r, error);
+        return;
+    }
+    flight_take(&r->flight, event);
+    r->last_report = mono_now();
+    r->relayed++;
+    r->full = false;
+    r->pause_ms = 0;
+    if (r->singly > 0)
+        r->singly--;
+    if (r->told)
+        log_info("Kafka takes events again");
+    r->told = false;
+}
+
+/* The event stays where it is. Told once, though it may be read again after a failure. */
+static void pass_over(struct relay *r, const struct flight_event *event, const char *why) {
+    char id[ID_TEXT_LENGTH + 1];
+    struct outbox_place *told = outbox_cursor_of(&r->passed, event->foreign);
+    if (r->singly > 0)
+        r->singly--;
+    if (!outbox_is_after(event->place, *told))
+        return;
+    *told = event->place;
+    r->passed_count++;
+    id_format(&event->event_id, id);
+    log_error("event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
+              event->bytes, why);
+}
+
+/* --- trouble with the client -------------------------------------------------------------- */
+
+static void tell_failure(struct relay *r) {
+    log_write(r->told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+              "Kafka takes no events: %s; %" PRId64 " are sent again", rd_kafka_err2str(r->failure),
+              r->flight.open.count);
+    r->told = true;
+}
+
+/* Kafka refuses something in these events for its own sake. */
+static void isolate_refused(struct relay *r) {
+    if (r->flight.open.count == 1) {
+        pass_over(r, r->flight.open.first, rd_kafka_err2str(r->failure));
+        flight_remove(&r->flight, r->flight.open.first);
+        return;
+    }
+    r->singly = flight_span_refused(&r->flight);
+    log_warn("Kafka refuses one of %" PRId64 " events, or their number: %s; they are sent one at a"
+             " time",
+             r->singly, rd_kafka_err2str(r->failure));
+}
+
+static void replace_client(struct relay *r, mono_time now) {
+    const bool refused = producer_refuses_message(r->failure);
+    if (refused) {
+        isolate_refused(r);
+    } else {
+        tell_failure(r);
+        r->pause_ms = r->pause_ms == 0 ? PAUSE_FIRST_MS : least(2 * r->pause_ms, PAUSE_MAX_MS);
+    }
+    flight_ground(&r->flight, &r->cursor);
+    r->settling = true;
+    producer_drop(&r->producer, refused ? now : mono_after_ms(now, r->pause_ms));
+    r->failed = false;
+    r->full = false;
+    r->next = now;
+}
+
+/* Whether it would be too early to drop the client: it has reports to make. */
+static bool has_last_words(const struct relay *r, mono_time now) {
+    return producer_is_broken(&r->producer) && r->flight.open.count > r->flight.failed &&
+           mono_is_before(now, mono_after_ms(r->failed_at, LAST_WORDS_MS));
+}
+
+static void watch_client(struct relay *r, mono_time now) {
+    if (!r->failed && producer_is_broken(&r->producer))
+        note_failure(r, RD_KAFKA_RESP_ERR__FATAL);
+    if (!r->failed && r->flight.open.count > 0 &&
+        !mono_is_before(now, mono_after_ms(r->last_report, SILENCE_MS)))
+        note_failure(r, RD_KAFKA_RESP_ERR__TIMED_OUT);
+    if (r->failed && !has_last_words(r, now))
+        replace_client(r, now);
+}
+
+static mono_time client_deadline(const struct relay *r) {
+    if (r->failed)
+        return mono_after_ms(r->failed_at, LAST_WORDS_MS);
+    const mono_time made = producer_deadline(&r->producer);
+    return r->flight.open.count > 0
+               ? mono_earlier(made, mono_after_ms(r->last_report, SILENCE_MS))
+               : made;
+}
+
+/* --- sending ------------------------------------------------------------------------------ */
+
+static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event *event,
+                                struct flight_event *sent) {
+    char event_id[ID_TEXT_LENGTH + 1];
+    char tenant_id[ID_TEXT_LENGTH + 1];
+    char lock_id[ID_TEXT_LENGTH + 1];
+    id_format(&event->event_id, event_id);
+    id_format(&event->tenant_id, tenant_id);
+    id_format(&event->lock_id, lock_id);
+    const struct producer_header headers[] = {
+        {"lock-id", {lock_id, ID_TEXT_LENGTH}},
+        {"tenant-id", {tenant_id, ID_TEXT_LENGTH}},
+        {"event-type", event->type},
+        {"event-id", {event_id, ID_TEXT_LENGTH}},
+    };
+    const struct producer_message message = {
+        .topic = r->notification_topic,
+        .key = {lock_id, ID_TEXT_LENGTH},
+        .value = event->payload,
+        .headers = headers,
+        .header_count = sizeof headers / sizeof *headers,
+        .opaque = sent,
+    };
+    return producer_send(&r->producer, &message);
+}
+
+static bool has_topic(const struct outbox_event *event) {
+    static const char NOTIFICATION[] = "notification";
+    return event->stream.length == sizeof NOTIFICATION - 1 &&
+           memcmp(event->stream.data, NOTIFICATION, sizeof NOTIFICATION - 1) == 0;
+}
+
+/* Whether the event has been seen to: sent, or passed over. If not, nothing after it may be sent. */
+static bool see_to(struct relay *r, const struct outbox_event *event) {
+    struct flight_event *added = flight_add(&r->flight, event);
+    if (added == NULL) {
+        r->full = true;
+        return false;
+    }
+    const char *why = NULL;
+    if (!has_topic(event))
+        why = "no topic is known for its stream";
+    else if (event->payload.data == NULL)
+        why = rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    if (why == NULL) {
+        const rd_kafka_resp_err_t error = send_event(r, event, added);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return true;
+        if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            r->full = true;
+        else if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            why = rd_kafka_err2str(error);
+        else
+            note_failure(r, error);
+    }
+    if (why != NULL)
+        pass_over(r, added, why);
+    flight_remove(&r->flight, added);
+    return why != NULL;
+}
+
+/* --- answers of the database -------------------------------------------------------------- */
+
+/* Asks again after a while. */
+static void rest(struct relay *r) {
+    r->next = mono_after_ms(mono_now(), r->poll_ms);
+}
+
+static void take_lead(struct relay *r, const PGresult *result) {
+    if (!outbox_leads(result)) {
+        rest(r);
+        return;
+    }
+    log_info("this process leads");
+    r->state = RELAY_LEADING;
+    r->cursor = (struct outbox_cursor){{0, 0}, {0, 0}};
+    r->passed = r->cursor;
+    r->passed_count = 0;
+    r->relayed = 0;
+    r->singly = 0;
+    r->held_back_ms = 0;
+    r->next_delete = mono_now();
+}
+
+/* When to read again: at once if there is more, soon if something is held back. */
+static void plan_next_read(struct relay *r, bool more, bool held_back) {
+    if (more || r->notified) {
+        r->held_back_ms = 0;
+        return; /* at once */
+    }
+    if (!held_back) {
+        r->held_back_ms = 0;
+        rest(r);
+        return;
+    }
+    r->held_back_ms =
+        r->held_back_ms == 0 ? HELD_BACK_FIRST_MS : least(2 * r->held_back_ms, r->poll_ms);
+    r->next = mono_after_ms(mono_now(), r->held_back_ms);
+}
+
+/* Sends the events of the batch, up to the first one that cannot be sent now. */
+static void send_batch(struct relay *r, const struct outbox_batch *batch) {
+    struct outbox_event event;
+    int64_t bytes = 0;
+    int seen_to = 0;
+    int at = 0;
+    if (r->flight.open.count == 0)
+        r->last_report = mono_now();
+    for (; at < batch->count; at++) {
+        outbox_event_at(batch, at, &event);
+        struct outbox_place *own = outbox_cursor_of(&r->cursor, event.foreign);
+        if (!outbox_is_after(event.place, *own))
+            continue; /* a foreign one that is on its way already */
+        if (!see_to(r, &event))
+            break;
+        *own = event.place;
+        bytes += (int64_t)event.payload.length;
+        seen_to++;
+    }
+    if (seen_to > 0)
+        log_debug("sent %d events", seen_to);
+    const bool cut = at < batch->count;
+    const bool limited = batch->count == r->asked_events || bytes >= READ_BYTES;
+    plan_next_read(r, cut || (limited && seen_to > 0), batch->held_back);
+    if (cut && r->full && r->flight.open.count == 0)
+        rest(r); /* no report will come that could make room */
+}
+
+static void take_read(struct relay *r, const PGresult *result) {
+    struct outbox_batch batch;
+    if (!outbox_take_read(&batch, result)) {
+        log_error("the database answered a read in a form not known here");
+        rest(r);
+    } else if (r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed) {
+        send_batch(r, &batch);
+    } /* else it is read again, or not at all */
+}
+
+static void take_depth(struct relay *r, const PGresult *result) {
+    struct outbox_depth depth;
+    if (!outbox_take_depth(&depth, result)) {
+        log_error("the database counted the outbox in a form not known here");
+        return;
+    }
+    const bool more = depth.events > OUTBOX_DEPTH_MAX;
+    log_info("relayed %" PRId64 " events; %s%" PRId32 " in the outbox, the first %" PRId64
+             " ms old; %" PRId64 " cannot be sent",
+             r->relayed, more ? "more than " : "", more ? OUTBOX_DEPTH_MAX : depth.events,
+             depth.oldest_ms, r->passed_count);
+    r->relayed = 0;
+}
+
+static void take_refusal(struct relay *r, const PGresult *result) {
+    log_error("the database refused the relay: %s",
+              PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    rest(r);
+    r->next_delete = r->next;
+}
+
+static void session_answered(void *context, PGresult *result) {
+    struct relay *r = context;
+    const enum relay_question question = r->question;
+    r->question = RELAY_ASKED_NOTHING;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        take_refusal(r, result);
+    else if (question == RELAY_ASKED_LEAD)
+        take_lead(r, result);
+    else if (question == RELAY_ASKED_READ)
+        take_read(r, result);
+    else if (question == RELAY_ASKED_DELETE)
+        flight_drop_taken(&r->flight, r->deleting);
+    else
+        take_depth(r, result);
+    PQclear(result);
+}
+
+/* With the connection the lead is gone too. The places of events mean nothing to whatever server
+ * the next connection leads to. */
+static void follow(struct relay *r) {
+    if (flight_count(&r->flight) > 0)
+        log_info("%" PRId64 " events were on their way: some may be sent twice",
+                 flight_count(&r->flight));
+    if (r->flight.open.count > 0)
+        producer_drop(&r->producer, mono_now());
+    flight_clear(&r->flight);
+    r->question = RELAY_ASKED_NOTHING;
+    r->failed = false;
+    r->full = false;
+    r->report_due = false;
+    r->state = r->state == RELAY_LEADING || r->state == RELAY_FOLLOWING ? RELAY_FOLLOWING
+                                                                         : RELAY_DONE;
+    r->next = mono_now();
+}
+
+static void session_lost(void *context) {
+    follow(context);
+}
+
+static void session_failed(void *context) {
+    follow(context);
+}
+
+static void session_notified(void *context) {
+    struct relay *r = context;
+    r->notified = true;
+    if (r->state == RELAY_LEADING)
+        r->next = mono_now();
+}
+
+/* --- what to ask next --------------------------------------------------------------------- */
+
+static bool has_room(const struct relay *r) {
+    if (r->singly > 0)
+        return r->flight.open.count == 0;
+    return r->in_flight_max - flight_count(&r->flight) >= least(r->batch, r->in_flight_max) &&
+           r->flight.bytes + READ_BYTES <= RELAY_IN_FLIGHT_BYTES &&
+           (!r->full || r->flight.open.count == 0);
+}
+
+/* Not while there are rows behind the cursor, which a failure has moved back, that Kafka has. */
+static bool may_read(const struct relay *r) {
+    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed &&
+           has_room(r) && (!r->settling || r->flight.taken.count == 0);
+}
+
+static enum relay_question choose(const struct relay *r, mono_time now) {
+    const bool due = !mono_is_before(now, r->next);
+    if (r->state == RELAY_FOLLOWING)
+        return due ? RELAY_ASKED_LEAD : RELAY_ASKED_NOTHING;
+    if (r->state == RELAY_LEADING && r->report_due)
+        return RELAY_ASKED_DEPTH;
+    const bool reads = due && may_read(r);
+    const bool deletes = r->flight.taken.count > 0 && !mono_is_before(now, r->next_delete);
+    if (deletes && (!reads || r->last_question == RELAY_ASKED_READ))
+        return RELAY_ASKED_DELETE;
+    return reads ? RELAY_ASKED_READ : RELAY_ASKED_NOTHING;
+}
+
+static const char *put_read(struct relay *r) {
+    const struct outbox_limits limits = {
+        .events = r->singly > 0 ? 1 : (int32_t)least(r->batch, r->in_flight_max),
+        .payload_bytes = r->payload_bytes_max,
+        .bytes = READ_BYTES,
+    };
+    r->asked_events = limits.events;
+    r->notified = false;
+    r->settling = false;
+    outbox_put_read(&r->params, &r->cursor, &limits);
+    return OUTBOX_READ;
+}
+
+static const char *put_delete(struct relay *r) {
+    r->deleting = flight_put_taken(&r->flight, &r->params, r->batch);
+    return OUTBOX_DELETE;
+}
+
+static const char *put_depth(struct relay *r) {
+    r->report_due = false;
+    params_put_int4(&r->params, OUTBOX_DEPTH_MAX + 1);
+    return OUTBOX_DEPTH;
+}
+
+static void ask(struct relay *r, enum relay_question question, mono_time now) {
+    const char *statement = OUTBOX_LEAD;
+    params_clear(&r->params);
+    if (question == RELAY_ASKED_READ)
+        statement = put_read(r);
+    else if (question == RELAY_ASKED_DELETE)
+        statement = put_delete(r);
+    else if (question == RELAY_ASKED_DEPTH)
+        statement = put_depth(r);
+    if (!params_finish(&r->params)) {
+        rest(r);
+        r->next_delete = r->next;
+        return;
+    }
+    r->question = question;
+    r->last_question = question;
+    session_send(&r->session, statement, &r->params, now, MONO_NEVER);
+}
+
+/* --- the process -------------------------------------------------------------------------- */
+
+bool relay_init(struct relay *r, struct poller *poller, const struct settings *settings,
+                const struct conninfo *conninfo) {
+    memset(r, 0, sizeof *r);
+    const struct producer_owner producer_owner = {r, producer_reported};
+    if (!producer_init(&r->producer, poller, settings, &producer_owner))
+        return false;
+    params_init(&r->params);
+    r->notification_topic = settings->availability_guard_notification_topic;
+    r->poll_ms = settings->relay_poll_interval_ms;
+    r->batch = (int32_t)settings->relay_batch;
+    r->in_flight_max = settings->relay_in_flight_max;
+    r->payload_bytes_max = (int32_t)least(producer_message_bytes_max(&r->producer), INT32_MAX);
+    r->next = mono_now();
+    r->next_report = mono_after_ms(r->next, REPORT_EVERY_MS);
+    r->drain_until = MONO_NEVER;
+    const struct session_options options = {
+        .conninfo = conninfo,
+        .connect_timeout_ms = settings->db_connect_timeout_ms,
+        .statement_timeout_ms = settings->db_statement_timeout_ms,
+        .schema_version = STATEMENTS_SCHEMA_VERSION,
+        .prepare = OUTBOX_PREPARE,
+    };
+    const struct session_owner owner = {r, session_answered, session_lost, session_failed,
+                                        session_notified};
+    session_init(&r->session, poller, &options, &owner);
+    return true;
+}
+
+void relay_exit(struct relay *r) {
+    if (flight_count(&r->flight) > 0)
+        log_info("ended with %" PRId64 " events on their way: some may be sent twice",
+                 flight_count(&r->flight));
+    session_exit(&r->session);
+    producer_exit(&r->producer);
+    flight_clear(&r->flight);
+    params_exit(&r->params);
+}
+
+static void prepare_report(struct relay *r, mono_time now) {
+    r->report_due = r->state == RELAY_LEADING && (r->relayed > 0 || r->flight.open.count > 0);
+    r->next_report = mono_after_ms(now, REPORT_EVERY_MS);
+}
+
+static void end_drain(struct relay *r, mono_time now) {
+    if (flight_count(&r->flight) == 0 || !mono_is_before(now, r->drain_until))
+        r->state = RELAY_DONE;
+}
+
+void relay_tick(struct relay *r, mono_time now) {
+    session_tick(&r->session, now);
+    watch_client(r, now);
+    producer_tick(&r->producer, now);
+    if (!mono_is_before(now, r->next_report))
+        prepare_report(r, now);
+    if (r->state == RELAY_DRAINING)
+        end_drain(r, now);
+    if (r->state == RELAY_DONE || r->session.state != SESSION_IDLE)
+        return;
+    const enum relay_question question = choose(r, now);
+    if (question != RELAY_ASKED_NOTHING)
+        ask(r, question, now);
+}
+
+mono_time relay_deadline(const struct relay *r) {
+    if (r->state == RELAY_DONE)
+        return mono_now();
+    mono_time due = mono_earlier(session_deadline(&r->session), client_deadline(r));
+    due = mono_earlier(due, mono_earlier(r->next_report, r->drain_until));
+    if (r->session.state != SESSION_IDLE)
+        return due;
+    if (r->state == RELAY_FOLLOWING || may_read(r))
+        due = mono_earlier(due, r->next);
+    return r->flight.taken.count > 0 ? mono_earlier(due, r->next_delete) : due;
+}
+
+void relay_stop(struct relay *r, mono_time now) {
+    if (r->state == RELAY_FOLLOWING)
+        r->state = RELAY_DONE;
+    if (r->state != RELAY_LEADING)
+        return;
+    log_info("draining: %" PRId64 " events are on their way", flight_count(&r->flight));
+    r->state = RELAY_DRAINING;
+    r->drain_until = mono_after_ms(now, DRAIN_MS);
+}
