@@ -5,7 +5,6 @@ import json
 import shutil
 import signal
 from pathlib import Path
-from urllib.parse import quote
 
 from .ports import require_free
 from .process import PartFailed, Process, wait_until
@@ -25,6 +24,7 @@ class Sink:
         self._copy = state / "webhook-sink"
         self._user = user
         self._options = [str(option) for option in options]
+        self._seen = []
         self.process = Process("sink", records=state / "records", log=state / "logs" / "sink.log",
                                user=user, cwd=state)
 
@@ -57,6 +57,7 @@ class Sink:
         self.record.touch(0o640)
         if self._user:
             self._user.own(self.record)
+        self._seen = []
         self.process.start(["/usr/bin/python3", "-B", str(self._copy), "--host", HOST,
                             "--port", str(self.port), "--record", str(self.record),
                             *self._options],
@@ -99,11 +100,16 @@ class Sink:
 
     def records(self, path=None):
         """What came, to this path or to any, as scripts/webhook-sink describes it."""
-        return self._ask("GET", "/_records" + (f"?path={quote(path)}" if path else ""))
+        # Only what is new: asked for again and again, it must not keep the sink from its calls.
+        since = self._seen[-1]["number"] if self._seen else 0
+        self._seen += self._ask("GET", f"/_records?since={since}")
+        return [record for record in self._seen
+                if path is None or record["path"].partition("?")[0] == path]
 
     def forget(self):
         """Forgets the records; those in the file stay."""
         self._ask("DELETE", "/_records")
+        self._seen = []
 
     def wait(self, condition, seconds_max, what, path=None):
         """Polls until condition(records) holds; gives the records."""

@@ -143,6 +143,21 @@ def test_paths_are_told_apart_and_forgotten(sink):
     assert sink.records() == []
 
 
+def test_records_since_a_number(sink):
+    def asked(query):
+        with contextlib.closing(connect(sink)) as connection:
+            connection.request("GET", f"/_records?{query}")
+            answer = connection.getresponse()
+            return json.loads(answer.read()) if answer.status == 200 else answer.status
+    for path in ("/one", "/two", "/one"):
+        post(sink, path)
+    first, second, third = asked("since=0")
+    assert asked(f"since={first['number']}") == [second, third]
+    assert asked(f"since={first['number']}&path=/one") == [third]
+    assert asked(f"since={third['number']}") == []
+    assert asked("since=x") == asked("since=-1") == 400
+
+
 def test_bodies_are_bounded(sink):
     head = "POST /x HTTP/1.1\r\nHost: x\r\n"
     assert b" 413 " in raw(sink, f"{head}Content-Length: 4194305\r\n\r\n".encode())

@@ -1,0 +1,517 @@
+/*
+ * The relay between a Kafka that fails on cue (librdkafka's mock cluster) and an outbox in memory:
+ * the session's functions are replaced (see Makefile.am), and answers made as libpq makes them.
+ */
+#include "relay/relay.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+/* Under valgrind on a slow machine: only a test that fails waits that long. */
+#define WAIT_MS 60000
+
+#define PRODUCE 0 /* its number in Kafka's protocol */
+#define TOPIC "availability-guard.notifications"
+
+#define EVENTS_MAX 200
+
+static struct settings settings;
+static struct poller poller;
+static struct relay relay;
+static rd_kafka_t *house; /* where the mock cluster lives */
+static rd_kafka_mock_cluster_t *cluster;
+
+/* --- an outbox ---------------------------------------------------------------------------- */
+
+static struct {
+    bool there[EVENTS_MAX]; /* event number i stands at {1, i + 1} */
+    int count;
+    int payload_bytes;
+    int deleted[EVENTS_MAX]; /* in their order */
+    int deleted_count;
+    int reads;
+    int read_rows_max; /* the most that one read has given */
+    int refuses;       /* so many statements are still to fail, every other one */
+    bool refused;      /* the last one has */
+    const char *stream;
+} outbox;
+
+static struct session_owner owner; /* the relay's */
+static char asked[16];             /* the statement under way, or "" */
+static struct outbox_cursor asked_from;
+static int asked_rows;
+
+static void put_be(char *at, uint64_t value, int bytes) {
+    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
+        at[i] = (char)value;
+}
+
+static uint64_t get_be(const char *at, int bytes) {
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | (unsigned char)at[i];
+    return value;
+}
+
+static PGresult *result_of(const unsigned *types, int columns) {
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc attributes[16];
+    memset(attributes, 0, sizeof attributes);
+    for (int i = 0; i < columns; i++) {
+        attributes[i].name = (char[]){"x"};
+        attributes[i].format = 1;
+        attributes[i].typid = types[i];
+    }
+    ck_assert_int_eq(PQsetResultAttrs(result, columns, attributes), 1);
+    return result;
+}
+
+static void set_number(PGresult *result, int row, int column, uint64_t value, int bytes) {
+    char field[8];
+    put_be(field, value, bytes);
+    ck_assert_int_eq(PQsetvalue(result, row, column, field, bytes), 1);
+}
+
+static void set_text(PGresult *result, int row, int column, char *text) {
+    ck_assert_int_eq(PQsetvalue(result, row, column, text, (int)strlen(text)), 1);
+}
+
+static void set_event(PGresult *result, int row, int number) {
+    char id[16] = {0};
+    char payload[64];
+    (void)snprintf(payload, sizeof payload, "{\"n\":%d}", number);
+    put_be(id, (uint64_t)number, 16);
+    set_number(result, row, 0, 0, 1);
+    set_number(result, row, 1, 1, 8);
+    set_number(result, row, 2, (uint64_t)number + 1, 8);
+    set_number(result, row, 3, 0, 1);
+    set_number(result, row, 4, (uint64_t)outbox.payload_bytes, 4);
+    for (int column = 5; column < 8; column++)
+        ck_assert_int_eq(PQsetvalue(result, row, column, id, sizeof id), 1);
+    set_text(result, row, 8, (char *)(uintptr_t)outbox.stream);
+    set_text(result, row, 9, (char[]){"an.event"});
+    set_text(result, row, 10, payload);
+}
+
+static PGresult *answer_read(void) {
+    static const unsigned TYPES[] = {16, 5069, 20, 16, 23, 2950, 2950, 2950, 25, 25, 25};
+    PGresult *result = result_of(TYPES, 11);
+    int row = 0;
+    for (int i = 0; i < outbox.count && row < asked_rows; i++) {
+        if (outbox.there[i] && outbox_is_after((struct outbox_place){1, i + 1}, asked_from.ours))
+            set_event(result, row++, i);
+    }
+    outbox.reads++;
+    if (row > outbox.read_rows_max)
+        outbox.read_rows_max = row;
+    if (row == 0)
+        set_number(result, 0, 0, 0, 1); /* the others stay null */
+    return result;
+}
+
+static PGresult *answer_bool(void) {
+    static const unsigned TYPES[] = {16};
+    PGresult *result = result_of(TYPES, 1);
+    set_number(result, 0, 0, 1, 1);
+    return result;
+}
+
+static PGresult *answer_delete(void) {
+    static const unsigned TYPES[] = {23};
+    PGresult *result = result_of(TYPES, 1);
+    set_number(result, 0, 0, 1, 4);
+    return result;
+}
+
+static PGresult *answer_depth(void) {
+    static const unsigned TYPES[] = {23, 20};
+    PGresult *result = result_of(TYPES, 2);
+    set_number(result, 0, 0, 7, 4);
+    set_number(result, 0, 1, 1000, 8);
+    return result;
+}
+
+/* A statement that fails deletes nothing. */
+static void delete_rows(const struct params *params) {
+    if (outbox.refuses > 0 && !outbox.refused)
+        return;
+    const int count = (int)get_be(params->values[1] + 12, 4);
+    for (int i = 0; i < count; i++) {
+        const int number = (int)get_be(params->values[1] + 20 + 12 * i + 4, 8) - 1;
+        ck_assert_int_lt(number, outbox.count);
+        ck_assert(outbox.there[number]);
+        outbox.there[number] = false;
+        outbox.deleted[outbox.deleted_count++] = number;
+    }
+}
+
+void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
+                         const struct session_owner *its_owner);
+void __wrap_session_exit(struct session *s);
+mono_time __wrap_session_deadline(const struct session *s);
+void __wrap_session_tick(struct session *s, mono_time now);
+void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
+                         mono_time now, mono_time until);
+
+void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
+                         const struct session_owner *its_owner) {
+    (void)p;
+    ck_assert_ptr_nonnull(strstr(options->prepare, "PREPARE lead "));
+    owner = *its_owner;
+    s->state = SESSION_IDLE;
+}
+
+void __wrap_session_exit(struct session *s) {
+    s->state = SESSION_DOWN;
+}
+
+mono_time __wrap_session_deadline(const struct session *s) {
+    (void)s;
+    return MONO_NEVER;
+}
+
+void __wrap_session_tick(struct session *s, mono_time now) {
+    (void)s;
+    (void)now;
+}
+
+void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
+                         mono_time now, mono_time until) {
+    (void)now;
+    ck_assert(mono_is_never(until));
+    ck_assert_int_eq(s->state, SESSION_IDLE);
+    s->state = SESSION_BUSY;
+    (void)snprintf(asked, sizeof asked, "%s", statement);
+    if (strcmp(statement, OUTBOX_READ) == 0) {
+        asked_from.ours = (struct outbox_place){get_be(params->values[0], 8),
+                                                (int64_t)get_be(params->values[1], 8)};
+        asked_rows = (int)get_be(params->values[2], 4);
+    } else if (strcmp(statement, OUTBOX_DELETE) == 0) {
+        delete_rows(params);
+    }
+}
+
+static void answer(void) {
+    PGresult *result = NULL;
+    outbox.refused = outbox.refuses > 0 && !outbox.refused;
+    if (outbox.refused)
+        result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+    else if (strcmp(asked, OUTBOX_LEAD) == 0)
+        result = answer_bool();
+    else if (strcmp(asked, OUTBOX_READ) == 0)
+        result = answer_read();
+    else if (strcmp(asked, OUTBOX_DELETE) == 0)
+        result = answer_delete();
+    else
+        result = answer_depth();
+    outbox.refuses -= outbox.refused;
+    asked[0] = '\0';
+    relay.session.state = SESSION_IDLE;
+    owner.answered(owner.context, result);
+}
+
+/* --- running it --------------------------------------------------------------------------- */
+
+static void setup(void) {
+    char reason[512];
+    char brokers[512];
+    clearenv();
+    memset(&outbox, 0, sizeof outbox);
+    memset(&asked, 0, sizeof asked);
+    outbox.payload_bytes = 10;
+    outbox.stream = "notification";
+    house = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof reason);
+    ck_assert_msg(house != NULL, "%s", reason);
+    cluster = rd_kafka_mock_cluster_new(house, 1);
+    ck_assert_ptr_nonnull(cluster);
+    /* One partition: all events are in one order. */
+    ck_assert_int_eq(rd_kafka_mock_topic_create(cluster, TOPIC, 1, 1), 0);
+    (void)snprintf(brokers, sizeof brokers, "KAFKA_BROKERS=%s",
+                   rd_kafka_mock_cluster_bootstraps(cluster));
+    char *const environment[] = {brokers, "RELAY_BATCH=20", "RELAY_IN_FLIGHT_MAX=60",
+                                 "RELAY_POLL_INTERVAL_MS=20", NULL};
+    ck_assert_int_eq(settings_load(&settings, environment, stderr), 0);
+    ck_assert(poller_init(&poller));
+}
+
+static void teardown(void) {
+    relay_exit(&relay);
+    poller_exit(&poller);
+    settings_free(&settings);
+    rd_kafka_mock_cluster_destroy(cluster);
+    rd_kafka_destroy(house);
+}
+
+static void begin(void) {
+    static const struct conninfo nowhere;
+    ck_assert(relay_init(&relay, &poller, &settings, &nowhere));
+}
+
+static void fill(int count) {
+    for (int i = 0; i < count; i++)
+        outbox.there[outbox.count++] = true;
+}
+
+static int rows_left(void) {
+    int left = 0;
+    for (int i = 0; i < outbox.count; i++)
+        left += outbox.there[i];
+    return left;
+}
+
+/* Lets the relay work until the condition holds. */
+static void run_until(bool (*condition)(int argument), int argument) {
+    const mono_time deadline = mono_after_ms(mono_now(), WAIT_MS);
+    while (!condition(argument)) {
+        ck_assert(mono_is_before(mono_now(), deadline));
+        relay_tick(&relay, mono_now());
+        if (asked[0] != '\0')
+            answer();
+        else
+            ck_assert_int_ge(poller_wait(&poller, relay_deadline(&relay), NULL), 0);
+    }
+}
+
+static bool left_is(int count) {
+    return rows_left() == count && flight_count(&relay.flight) == 0;
+}
+
+static bool sent_all(int count) {
+    return relay.flight.open.count == count;
+}
+
+static bool told(int wanted) {
+    return relay.told == (wanted != 0);
+}
+
+static bool passed_over(int count) {
+    return relay.passed_count == count;
+}
+
+static bool is_done(int unused) {
+    (void)unused;
+    return relay.state == RELAY_DONE;
+}
+
+/* Kafka's only partition has them in this order, and so they were reported. */
+static void check_deleted_in_order(int count) {
+    ck_assert_int_eq(outbox.deleted_count, count);
+    for (int i = 1; i < count; i++)
+        ck_assert_int_lt(outbox.deleted[i - 1], outbox.deleted[i]);
+}
+
+static void fail_produce(rd_kafka_resp_err_t error, int times) {
+    for (int i = 0; i < times; i++)
+        rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, error);
+}
+
+START_TEST(all_is_sent_and_deleted) {
+    begin();
+    fill(EVENTS_MAX);
+    run_until(left_is, 0);
+    check_deleted_in_order(EVENTS_MAX);
+    ck_assert_int_eq(outbox.read_rows_max, 20);
+    ck_assert_int_eq(relay.relayed, EVENTS_MAX);
+}
+END_TEST
+
+START_TEST(a_fatal_error_costs_nothing) {
+    begin();
+    fill(20);
+    run_until(left_is, 0);
+    fail_produce(RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, 1);
+    fill(100);
+    run_until(told, 1);
+    run_until(left_is, 0);
+    check_deleted_in_order(120);
+    ck_assert(!relay.told);
+    ck_assert_int_eq(relay.passed_count, 0);
+}
+END_TEST
+
+START_TEST(no_right_to_the_topic_is_waited_out) {
+    begin();
+    fill(20);
+    run_until(left_is, 0);
+    fail_produce(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 3);
+    fill(50);
+    run_until(told, 1);
+    run_until(left_is, 0);
+    check_deleted_in_order(70);
+    ck_assert_int_eq(relay.pause_ms, 0); /* all is forgotten with the first success */
+    ck_assert_int_eq(relay.passed_count, 0);
+}
+END_TEST
+
+/* Together they were too many: one at a time all of them pass. */
+START_TEST(a_batch_that_is_refused_goes_one_by_one) {
+    begin();
+    fill(1);
+    run_until(left_is, 0);
+    fail_produce(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 1);
+    fill(50);
+    run_until(left_is, 0);
+    check_deleted_in_order(51);
+    ck_assert_int_eq(relay.passed_count, 0);
+    ck_assert_int_eq(relay.singly, 0);
+    /* And then in batches again. */
+    outbox.read_rows_max = 0;
+    fill(40);
+    run_until(left_is, 0);
+    ck_assert_int_eq(outbox.read_rows_max, 20);
+}
+END_TEST
+
+START_TEST(an_event_that_is_refused_alone_is_passed_over) {
+    begin();
+    fill(1);
+    run_until(left_is, 0);
+    /* A batch, and then its first event. */
+    fail_produce(RD_KAFKA_RESP_ERR_INVALID_RECORD, 2);
+    fill(50);
+    run_until(left_is, 1);
+    ck_assert(outbox.there[1]);
+    check_deleted_in_order(50);
+    ck_assert_int_eq(relay.passed_count, 1);
+    ck_assert_int_eq(relay.singly, 0);
+    /* Whoever leads next tries again. */
+    owner.lost(owner.context);
+    run_until(left_is, 0);
+    ck_assert_int_eq(relay.passed_count, 0);
+}
+END_TEST
+
+START_TEST(an_event_without_a_topic_is_passed_over) {
+    begin();
+    outbox.stream = "unheard-of";
+    fill(3);
+    run_until(passed_over, 3);
+    outbox.stream = "notification";
+    fill(10);
+    run_until(left_is, 3);
+    check_deleted_in_order(10);
+}
+END_TEST
+
+START_TEST(a_full_client_is_waited_for) {
+    ck_assert_int_eq(setenv("KAFKA_PROPERTY_QUEUE_BUFFERING_MAX_MESSAGES", "7", 1), 0);
+    begin();
+    fill(100);
+    run_until(left_is, 0);
+    check_deleted_in_order(100);
+}
+END_TEST
+
+START_TEST(a_lost_connection_forgets_what_is_on_its_way) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(50);
+    run_until(sent_all, 50);
+    owner.lost(owner.context);
+    relay.session.state = SESSION_IDLE; /* it is back at once */
+    asked[0] = '\0';
+    ck_assert_int_eq(relay.state, RELAY_FOLLOWING);
+    ck_assert_int_eq(flight_count(&relay.flight), 0);
+    ck_assert(!producer_is_up(&relay.producer));
+    run_until(sent_all, 50);
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(left_is, 0);
+    check_deleted_in_order(50);
+}
+END_TEST
+
+START_TEST(a_statement_that_fails_is_asked_again) {
+    begin();
+    fill(50);
+    outbox.refuses = 8; /* every other one */
+    run_until(left_is, 0);
+    check_deleted_in_order(50);
+    ck_assert_int_eq(outbox.refuses, 0);
+}
+END_TEST
+
+START_TEST(a_silent_client_is_replaced) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(50);
+    run_until(sent_all, 50);
+    relay_tick(&relay, mono_after_ms(mono_now(), (int64_t)4 * 60 * 1000));
+    ck_assert(producer_is_up(&relay.producer));
+    ck_assert_int_eq(relay.flight.open.count, 50);
+    relay_tick(&relay, mono_after_ms(mono_now(), (int64_t)6 * 60 * 1000));
+    ck_assert(relay.told);
+    ck_assert_int_eq(relay.flight.open.count, 0);
+    if (asked[0] != '\0')
+        answer();
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(left_is, 0);
+    check_deleted_in_order(50);
+}
+END_TEST
+
+START_TEST(draining_sends_no_more_and_ends_in_time) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(EVENTS_MAX);
+    run_until(sent_all, 60);
+    relay_stop(&relay, mono_now());
+    ck_assert_int_eq(relay.state, RELAY_DRAINING);
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(is_done, 0);
+    ck_assert_int_eq(rows_left(), EVENTS_MAX - 60);
+    check_deleted_in_order(60);
+}
+END_TEST
+
+START_TEST(draining_gives_up) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(10);
+    run_until(sent_all, 10);
+    relay_stop(&relay, mono_now());
+    relay_tick(&relay, mono_after_ms(mono_now(), 4000));
+    ck_assert_int_eq(relay.state, RELAY_DRAINING);
+    relay_tick(&relay, mono_after_ms(mono_now(), 5001));
+    ck_assert_int_eq(relay.state, RELAY_DONE);
+    ck_assert_int_eq(rows_left(), 10);
+}
+END_TEST
+
+START_TEST(the_depth_is_asked_every_minute_when_something_happened) {
+    begin();
+    fill(10);
+    run_until(left_is, 0);
+    relay_tick(&relay, mono_after_ms(mono_now(), 61000));
+    ck_assert_str_eq(asked, OUTBOX_DEPTH);
+    answer();
+    ck_assert_int_eq(relay.relayed, 0);
+    relay_tick(&relay, mono_after_ms(mono_now(), 122000));
+    ck_assert_str_ne(asked, OUTBOX_DEPTH);
+}
+END_TEST
+
+Suite *unit_suite(void) {
+    Suite *suite = suite_create("relay");
+    TCase *tcase = tcase_create("relay");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, all_is_sent_and_deleted);
+    tcase_add_test(tcase, a_fatal_error_costs_nothing);
+    tcase_add_test(tcase, no_right_to_the_topic_is_waited_out);
+    tcase_add_test(tcase, a_batch_that_is_refused_goes_one_by_one);
+    tcase_add_test(tcase, an_event_that_is_refused_alone_is_passed_over);
+    tcase_add_test(tcase, an_event_without_a_topic_is_passed_over);
+    tcase_add_test(tcase, a_full_client_is_waited_for);
+    tcase_add_test(tcase, a_lost_connection_forgets_what_is_on_its_way);
+    tcase_add_test(tcase, a_statement_that_fails_is_asked_again);
+    tcase_add_test(tcase, a_silent_client_is_replaced);
+    tcase_add_test(tcase, draining_sends_no_more_and_ends_in_time);
+    tcase_add_test(tcase, draining_gives_up);
+    tcase_add_test(tcase, the_depth_is_asked_every_minute_when_something_happened);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
