@@ -17,20 +17,25 @@ BENCH = Path(__file__).resolve().parents[1]
 #: As a database server is set up for such work. Durable: fsync and synchronous_commit are on.
 #: No checkpoint falls into a measurement, for the service as little as for the floor.
 POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+#: what load/manual.lua knows
+OWN = {"AVAILABILITY_GUARD_ADMIN_TOKENS": "bench"}
 #: settings of the service that are taken from the caller's environment
 PREFIXES = ("GUARD_", "LOCK_", "SWEEP_", "LOG_", "DB_STATEMENT_")
 
 
 class Bed:
-    """Used as `with Bed(build) as bed`: runs from its begin to its end, and leaves nothing."""
+    """Used as `with Bed(build) as bed`: runs from its begin to its end, and leaves nothing.
 
-    def __init__(self, build, postgres=None, settings=None):
+    parts: more of them, such as kafka=True (scripts/system.py)."""
+
+    def __init__(self, build, postgres=None, settings=None, **parts):
         self.postgres_options = {**POSTGRES, **(postgres or {})}
         self._state = make_state_dir()
         chosen = {name: value for name, value in os.environ.items()
                   if name.startswith(PREFIXES) and name != "GUARD_SOCKET"}
-        self.system = System(self._state, build_dir=build, settings={**chosen, **(settings or {})},
-                             postgres_options=self.postgres_options)
+        self.system = System(self._state, build_dir=build,
+                             settings={**OWN, **chosen, **(settings or {})},
+                             postgres_options=self.postgres_options, **parts)
         self.tables = None
         self.access_log = AccessLog(self.system)
 

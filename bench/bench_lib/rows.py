@@ -15,6 +15,7 @@ from .processor import Sample, between
 FILLED = 100_000
 #: more than the service can release in a second
 RELEASES_PER_SECOND_MAX = 30_000
+MANUAL_RELEASES_PER_SECOND_MAX = 15_000
 
 
 def _empty(bed, _seconds):
@@ -35,6 +36,12 @@ def _reserved(bed, _seconds):
 
 def _to_release(bed, seconds):
     count = RELEASES_PER_SECOND_MAX * seconds
+    bed.tables.fill(count)
+    return [count]
+
+
+def _to_release_by_hand(bed, seconds):
+    count = MANUAL_RELEASES_PER_SECOND_MAX * seconds
     bed.tables.fill(count)
     return [count]
 
@@ -63,6 +70,8 @@ ROWS = (
     Row("hot", "one hot room", "hot.lua", counted="true", unit="granted"),
     Row("moves", "moves by idempotency key", "moves.lua", _filled),
     Row("releases", "releases", "releases.lua", _to_release, counted="status = 'RELEASED'"),
+    Row("manual", "manual releases", "manual.lua", _to_release_by_hand,
+        counted="status = 'RELEASED'"),
     Row("bulk", "bulk release of 10,000", "", clients=(1,)),
     Row("get", "reads by id", "get.lua", _filled, writes=False),
     Row("list", "lists of one reservation", "list.lua", _reserved, writes=False),

@@ -58,19 +58,24 @@ function common.scattered(count)
    return step
 end
 
--- Requests without a body about the locks or reservations 0 to count - 1 (argument 3), in
--- scattered order, none of them twice in a round. The number goes between path and query.
-function common.about_each(arguments, method, path, query)
+-- Requests that are a head, a number and a tail, about the locks or reservations 0 to count - 1
+-- (argument 3), in scattered order, none of them twice in a round.
+function common.each_number(arguments, head, tail)
    math.randomseed(tonumber(arguments[1]))
    local count = tonumber(arguments[3])
    local numbers = common.numbers(count)
    local step, number = common.scattered(count), math.random(0, count - 1)
-   local head = method .. " " .. path
-   local tail = query .. common.tenant .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n\r\n"
    return function()
       number = (number + step) % count
       return head .. numbers[number] .. tail
    end
+end
+
+-- The same for requests without a body, whose path ends before the number and whose query is this
+-- with the tenant.
+function common.about_each(arguments, method, path, query)
+   return common.each_number(arguments, method .. " " .. path,
+      query .. common.tenant .. " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n\r\n")
 end
 
 -- The parts around room, first and last day of a new lock; all of them texts.

@@ -73,3 +73,12 @@ def test_overload_for_a_moment(bench):
         assert during["granted"] > 0
         assert during["no_retry_after"] == 0 and during["other"] == 0
     assert "of the peak" in text
+
+
+def test_announcements(bench):
+    result, text = bench("announcements", "--rates", "20", "--seconds", "2", "--backlog", "2000")
+    [stream] = result["streams"]
+    assert stream["releases"] == 40
+    assert 0 < stream["lag"]["p50_ms"] <= stream["lag"]["p99_ms"] <= stream["lag"]["max_ms"]
+    assert result["backlog"]["per_second"] > 0
+    assert "release to webhook" in text
