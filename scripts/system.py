@@ -132,7 +132,7 @@ class System:
         self._nginx = self._process("nginx")
         self._sweeper = self._worker("sweeper")
         self._relay = self._worker("relay", self._is_connected)
-        self._notifier = self._worker("notifier")
+        self._notifier = self._worker("notifier", self._is_connected)
 
     # --- what is chosen, and kept in system.json -------------------------------------------
 
@@ -256,9 +256,9 @@ class System:
                       lambda: self.env, ready and (lambda: ready(program)))
 
     def _is_connected(self, program):
-        """Whether the program has a connection to the database."""
+        """Whether the program has a connection to the database: it has begun its work."""
         if not self.database.private:
-            return True
+            return True  # who looks into it from outside is its owner's business
         return self.database.cluster.psql(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
             f"'{program}'", self.database.name) != "0"

@@ -4,6 +4,7 @@ import http.client
 import json
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 from .ports import require_free
@@ -25,6 +26,7 @@ class Sink:
         self._user = user
         self._options = [str(option) for option in options]
         self._seen = []
+        self._lock = threading.Lock()
         self.process = Process("sink", records=state / "records", log=state / "logs" / "sink.log",
                                user=user, cwd=state)
 
@@ -101,15 +103,17 @@ class Sink:
     def records(self, path=None):
         """What came, to this path or to any, as scripts/webhook-sink describes it."""
         # Only what is new: asked for again and again, it must not keep the sink from its calls.
-        since = self._seen[-1]["number"] if self._seen else 0
-        self._seen += self._ask("GET", f"/_records?since={since}")
-        return [record for record in self._seen
-                if path is None or record["path"].partition("?")[0] == path]
+        with self._lock:
+            since = self._seen[-1]["number"] if self._seen else 0
+            self._seen += self._ask("GET", f"/_records?since={since}")
+            return [record for record in self._seen
+                    if path is None or record["path"].partition("?")[0] == path]
 
     def forget(self):
         """Forgets the records; those in the file stay."""
-        self._ask("DELETE", "/_records")
-        self._seen = []
+        with self._lock:
+            self._ask("DELETE", "/_records")
+            self._seen = []
 
     def wait(self, condition, seconds_max, what, path=None):
         """Polls until condition(records) holds; gives the records."""

@@ -30,6 +30,23 @@ struct guard {
     mono_time drain_until;
 };
 
+static bool make_context(struct guard *g, const struct settings *settings) {
+    g->context = (struct exchange_context){
+        .dispatcher = &g->dispatcher,
+        .limits = request_limits_of(settings),
+        .max_body_bytes = (size_t)settings->guard_max_body_bytes,
+        .fail_open = settings->availability_guard_fail_open,
+        .shadow_mode = settings->shadow_mode,
+        .manual_release_enabled = settings->availability_guard_manual_release_enabled,
+        .notifications_enabled = settings->availability_guard_notifications_enabled,
+        .notification_recipients = settings->availability_guard_notification_recipients,
+    };
+    if (admin_tokens_init(&g->context.admin_tokens, settings->availability_guard_admin_tokens))
+        return true;
+    log_error("cannot start: %s", strerror(ENOMEM));
+    return false;
+}
+
 static bool begin(struct guard *g, const struct settings *settings) {
     const char *wrong = conninfo_init(&g->conninfo, settings, PROGRAM);
     if (wrong != NULL) {
@@ -42,20 +59,8 @@ static bool begin(struct guard *g, const struct settings *settings) {
         log_error("cannot start: %s", strerror(errno));
         return false;
     }
-    g->context = (struct exchange_context){
-        .dispatcher = &g->dispatcher,
-        .limits = request_limits_of(settings),
-        .max_body_bytes = (size_t)settings->guard_max_body_bytes,
-        .fail_open = settings->availability_guard_fail_open,
-        .shadow_mode = settings->shadow_mode,
-        .manual_release_enabled = settings->availability_guard_manual_release_enabled,
-        .notifications_enabled = settings->availability_guard_notifications_enabled,
-        .notification_recipients = settings->availability_guard_notification_recipients,
-    };
-    if (!admin_tokens_init(&g->context.admin_tokens, settings->availability_guard_admin_tokens)) {
-        log_error("cannot start: %s", strerror(ENOMEM));
+    if (!make_context(g, settings))
         return false;
-    }
     g->pool = (struct connection_pool){.poller = &g->poller, .context = &g->context};
     if (!listener_init(&g->listener, &g->poller, &g->pool, STDIN_FILENO,
                        (size_t)settings->guard_batch_max)) {

@@ -210,7 +210,8 @@ static void be_revoked(struct consumer *c, const rd_kafka_topic_partition_list_t
     const bool lost = rd_kafka_assignment_lost(c->client) != 0;
     if (lost)
         log_warn("the group has given our partitions to others: what was under way is finished");
-    c->owed_until = lost ? mono_now() : mono_after_ms(mono_now(), CONSUMER_LEAVE_MS);
+    const bool at_once = lost || c->close_queue != NULL;
+    c->owed_until = at_once ? mono_now() : mono_after_ms(mono_now(), CONSUMER_LEAVE_MS);
 }
 
 /* Called in the poller's thread, from rd_kafka_consumer_poll(). */
@@ -569,9 +570,9 @@ bool consumer_is_closed(const struct consumer *c) {
 }
 
 void consumer_exit(struct consumer *c) {
-    remove_all(c);
     if (c->owed != NULL)
-        rd_kafka_topic_partition_list_destroy(c->owed);
+        let_go(c); /* librdkafka does not end before it is answered */
+    remove_all(c);
     if (c->close_queue != NULL) {
         wakeup_detach(&c->wakeup, c->close_queue);
         rd_kafka_queue_destroy(c->close_queue);

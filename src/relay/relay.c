@@ -226,20 +226,17 @@ static void take_lead(struct relay *r, const PGresult *result) {
     r->next_delete = mono_now();
 }
 
-/* When to read again: at once if there is more, soon if something is held back. */
+/* When to read again: at once if there is more. While something is held back notifications tell
+ * nothing, and the longer it lasts the more there is to look through: the pauses grow. */
 static void plan_next_read(struct relay *r, bool more, bool held_back) {
-    if (more || r->notified) {
+    if (!held_back)
         r->held_back_ms = 0;
+    if (more || (r->notified && !held_back))
         return; /* at once */
-    }
-    if (!held_back) {
-        r->held_back_ms = 0;
-        rest(r);
-        return;
-    }
-    r->held_back_ms =
-        r->held_back_ms == 0 ? HELD_BACK_FIRST_MS : least(2 * r->held_back_ms, r->poll_ms);
-    r->next = mono_after_ms(mono_now(), r->held_back_ms);
+    if (held_back)
+        r->held_back_ms =
+            r->held_back_ms == 0 ? HELD_BACK_FIRST_MS : least(2 * r->held_back_ms, r->poll_ms);
+    r->next = mono_after_ms(mono_now(), held_back ? r->held_back_ms : r->poll_ms);
 }
 
 /* Sends the events of the batch, up to the first one that cannot be sent now. */
@@ -261,8 +258,10 @@ static void send_batch(struct relay *r, const struct outbox_batch *batch) {
         bytes += (int64_t)event.payload.length;
         seen_to++;
     }
-    if (seen_to > 0)
+    if (seen_to > 0) {
         log_debug("sent %d events", seen_to);
+        r->held_back_ms = 0;
+    }
     const bool cut = at < batch->count;
     const bool limited = batch->count == r->asked_events || bytes >= READ_BYTES;
     plan_next_read(r, cut || (limited && seen_to > 0), batch->held_back);
@@ -347,7 +346,7 @@ static void session_failed(void *context) {
 static void session_notified(void *context) {
     struct relay *r = context;
     r->notified = true;
-    if (r->state == RELAY_LEADING)
+    if (r->state == RELAY_LEADING && r->held_back_ms == 0)
         r->next = mono_now();
 }
 

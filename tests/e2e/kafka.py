@@ -5,6 +5,7 @@ import json
 import time
 
 import confluent_kafka
+from confluent_kafka.admin import AdminClient, NewTopic
 
 # A broker that is just starting, or is held up by a sanitizer, is asked again until then.
 METADATA_SECONDS = 30
@@ -55,6 +56,14 @@ def _partitions(client, topic):
             trouble = error
         assert time.monotonic() < deadline, f"no partitions of {topic}: {trouble}"
         time.sleep(POLL_SECONDS)
+
+
+def make_topic(brokers, topic, partitions=1, config=None):
+    """For a topic with settings of its own; a real Kafka only."""
+    admin = AdminClient({"bootstrap.servers": brokers})
+    made = admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})],
+                               operation_timeout=METADATA_SECONDS)
+    made[topic].result(METADATA_SECONDS)
 
 
 class Reader:

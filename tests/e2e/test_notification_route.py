@@ -1,6 +1,7 @@
 """The dry run of a notification: what a manual release would say, and to whom."""
 
 import html
+import json
 import re
 import subprocess
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from client import Client
 from shape import check_json, check_problem, is_time, new_id
-from systems import ADMIN_TOKEN, build_dir, running
+from systems import ADMIN_TOKEN, SOURCE, build_dir, running
 from tenant import ABSENT, day, moment
 
 PATH = "/v1/notifications/manual-release/test"
@@ -130,6 +131,35 @@ def test_the_setting_is_merged(request):
             recipients, _ = tried(client, recipients=[""])
             assert recipients["provided"] == [""]
             assert recipients["merged"] == ["rev@hotel.example", "GM@Hotel.example", "slack:#ops"]
+
+
+def page_examples():
+    """The JSON of docs/notifications.md: email, sms, slack, answer, event."""
+    page = (SOURCE / "docs/notifications.md").read_text("utf-8")
+    return [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", page, re.M | re.S)]
+
+
+def timeless(text):
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC(?=\n\*?Stay)", "…", text)
+
+
+def test_the_page_shows_what_is_sent(client):
+    email, sms, slack, answer, event = page_examples()
+    places = {name: event[name] for name in METADATA
+              if name not in ("actor", "sentAt")}
+    actor = {"actorId": event["actor"]["id"], "actorName": event["actor"]["name"],
+             "actorEmail": event["actor"]["email"]}
+    recipients, summary = tried(client, **places, **actor, recipients=answer["provided"])
+    assert recipients == answer
+    assert set(event["recipients"]) <= set(answer["provided"])
+    assert summary["subject"] == email["subject"]
+    assert timeless(summary["plainText"]) == timeless(email["textBody"])
+    assert summary["smsText"] == sms["message"]
+    assert timeless(summary["slackText"]) == timeless(slack["text"])
+    assert [email["recipients"], sms["recipients"], slack["recipients"]] == [
+        recipients["email"], recipients["sms"], recipients["slack"]]
+    assert list(email["metadata"]) == METADATA
+    assert {**summary["metadata"], "sentAt": event["sentAt"]} == email["metadata"]
 
 
 # --- what is refused ----------------------------------------------------------------------------

@@ -55,30 +55,44 @@ static void check(const struct recipient *r) {
     MUST(again.channel == r->channel && recipient_equal(&again, r));
 }
 
-/* No two are the same, and an event that carries them gives the same again. */
-static void check_list(const char *list) {
-    struct recipients all = {0};
-    struct recipients again = {0};
-    const enum recipients_result result = recipients_add_list(&all, list, RECIPIENTS_MAX);
-    MUST(result != RECIPIENTS_NO_MEMORY);
+static void check_counts(const struct recipients *all) {
     size_t count = 0;
     for (size_t c = 0; c <= RECIPIENT_CHANNELS; c++)
-        count += all.counts[c];
-    MUST(count == all.count && count <= RECIPIENTS_MAX);
-    for (size_t i = 0; i < all.count; i++) {
-        check(all.items[i]);
-        for (size_t j = 0; j < i; j++)
-            MUST(!recipient_equal(all.items[i], all.items[j]));
+        count += all->counts[c];
+    MUST(count == all->count && count <= RECIPIENTS_MAX);
+}
+
+static bool is_among(const struct recipients *all, size_t count, const struct recipient *one) {
+    for (size_t i = 0; i < count; i++) {
+        if (recipient_equal(all->items[i], one))
+            return true;
     }
-    char *text = recipients_merged_text(&all);
+    return false;
+}
+
+/* An event that carries them gives the same again. */
+static void check_event(const struct recipients *all) {
+    struct recipients again = {0};
+    char *text = recipients_merged_text(all);
     json_t *array = json_loads(text, 0, NULL);
     MUST(recipients_add_array(&again, array, RECIPIENTS_MAX) == RECIPIENTS_OK);
-    MUST(again.count == all.count);
-    for (size_t i = 0; i < all.count; i++)
-        MUST(recipient_equal(again.items[i], all.items[i]));
+    MUST(again.count == all->count);
+    for (size_t i = 0; i < again.count; i++)
+        MUST(recipient_equal(again.items[i], all->items[i]));
     json_decref(array);
     free(text);
     recipients_exit(&again);
+}
+
+static void check_list(const char *list) {
+    struct recipients all = {0};
+    MUST(recipients_add_list(&all, list, RECIPIENTS_MAX) != RECIPIENTS_NO_MEMORY);
+    check_counts(&all);
+    for (size_t i = 0; i < all.count; i++) {
+        check(all.items[i]);
+        MUST(!is_among(&all, i, all.items[i]));
+    }
+    check_event(&all);
     recipients_exit(&all);
 }
 

@@ -46,6 +46,9 @@ static const struct {
     {"GET", "/v1/locks/" LOCK_ID, false, COMMAND_GET},
     {"DELETE", "/v1/locks/" LOCK_ID, false, COMMAND_RELEASE},
     {"GET", "/v1/locks/", false, COMMAND_GET}, /* the input is the id, too */
+    {"POST", "/v1/locks/" LOCK_ID "/manual-release", true, COMMAND_MANUAL_RELEASE},
+    {"GET", "/v1/locks/" LOCK_ID "/audit", false, COMMAND_AUDITS},
+    {"GET", "/v1/locks/audit", false, COMMAND_AUDITS},
 };
 #define ROUTE_COUNT (sizeof ROUTES / sizeof ROUTES[0])
 
@@ -79,7 +82,7 @@ static void check_metadata(const struct exchange *x, struct text_span metadata) 
     json_decref(again);
     json_decref(body);
     MUST(metadata.data[0] == '{' && metadata.data[metadata.length - 1] == '}');
-    MUST(metadata.length <= REQUEST_METADATA_MAX);
+    MUST(metadata.length <= FIELD_METADATA_MAX);
     MUST(text_is_valid_utf8(metadata.data, metadata.length));
 }
 
@@ -123,6 +126,28 @@ static void check_list(const struct exchange *x) {
     MUST(list->status.data == NULL || list->status.length >= strlen("ACTIVE"));
 }
 
+static void check_manual_release(const struct exchange *x) {
+    const struct manual_release_request *release = &x->command.as.manual_release;
+    MUST(release->reason.data != NULL && release->actor_id.data != NULL &&
+         release->actor_name.data != NULL);
+    check_text(release->reason, MANUAL_RELEASE_REASON_MAX);
+    MUST(text_code_points(release->reason.data, release->reason.length) >=
+         MANUAL_RELEASE_REASON_MIN);
+    check_text(release->actor_id, MANUAL_RELEASE_ACTOR_MAX);
+    check_text(release->actor_name, MANUAL_RELEASE_ACTOR_MAX);
+    check_text(release->actor_email, MANUAL_RELEASE_EMAIL_MAX);
+    check_text(release->correlation_id, REQUEST_TEXT_MAX);
+    check_metadata(x, release->metadata);
+}
+
+static void check_audits(const struct exchange *x) {
+    const struct audits_request *audits = &x->command.as.audits;
+    MUST(audits->limit >= 2 && audits->limit <= REQUEST_LIST_MAX + 1);
+    MUST(!audits->has_from || !audits->has_to || audits->from < audits->to);
+    MUST(audits->beyond >= 0);
+    check_text(audits->actor_id, REQUEST_TEXT_MAX);
+}
+
 /* A request that got as far as the database. */
 static void check_command(const struct exchange *x) {
     const struct text_span body = x->request.body;
@@ -139,6 +164,12 @@ static void check_command(const struct exchange *x) {
         break;
     case COMMAND_LIST:
         check_list(x);
+        break;
+    case COMMAND_MANUAL_RELEASE:
+        check_manual_release(x);
+        break;
+    case COMMAND_AUDITS:
+        check_audits(x);
         break;
     default:
         MUST(x->command.kind == COMMAND_GET);
@@ -201,6 +232,7 @@ static size_t make_params(char **params, uint8_t choice, struct text_span query)
     size_t count = 0;
     params[count++] = make_param("REQUEST_METHOD", ROUTES[route].method);
     params[count++] = make_uri(ROUTES[route].path, query);
+    params[count++] = make_param("HTTP_X_GUARD_ADMIN_TOKEN", "token");
     if ((choice & HEADERS) != 0) {
         params[count++] = make_param("HTTP_X_TENANT_ID", "11111111-1111-4111-8111-111111111111");
         params[count++] = make_param("HTTP_X_CORRELATION_ID", "c-1");
@@ -221,8 +253,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const size_t count = make_params(params, data[0], ROUTES[route].has_body ? none : rest);
     door_init(&door);
     door.look = check_answer;
+    door.context.manual_release_enabled = true;
+    door.context.notifications_enabled = true;
+    MUST(admin_tokens_init(&door.context.admin_tokens, "token"));
     MUST(door_handle(&door, params, ROUTES[route].has_body ? rest : none));
     MUST(door.answers == 1);
+    admin_tokens_exit(&door.context.admin_tokens);
     door_exit(&door);
     for (size_t i = 0; i < count; i++)
         free(params[i]);

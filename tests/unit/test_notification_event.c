@@ -366,7 +366,7 @@ START_TEST(a_mebibyte_is_the_most) {
     char *text = malloc(most + 1);
     ck_assert_ptr_nonnull(text);
     memset(text, ' ', most + 1);
-    memcpy(text, SAMPLE, strlen(SAMPLE));
+    memcpy(text, SAMPLE, sizeof SAMPLE - 1);
     ck_assert(parse_bytes(text, most) == EVENT_OK);
     ck_assert(parse_bytes(text, most + 1) == EVENT_MALFORMED);
     ck_assert_str_eq(error.text, "the event is longer than 1048576 bytes");

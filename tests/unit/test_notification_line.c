@@ -27,6 +27,7 @@ static void check_out(const char *expected) {
     ck_assert_str_eq(out.data, expected);
 }
 
+/* NOLINTBEGIN(misc-misleading-bidirectional): they are what is tested. */
 static const struct {
     const char *text;
     size_t most;
@@ -65,6 +66,7 @@ static const struct {
     {"abcd", 3, "..."},
     {"abc", 3, "abc"},
 };
+/* NOLINTEND(misc-misleading-bidirectional) */
 
 START_TEST(a_text_is_a_piece_of_one_line) {
     line_append(&out, span_of(lines[_i].text), lines[_i].most);
@@ -125,6 +127,7 @@ START_TEST(markup_is_text) {
 }
 END_TEST
 
+/* NOLINTBEGIN(misc-misleading-bidirectional) */
 static const struct {
     const char *sequence;
     uint32_t character;
@@ -168,6 +171,7 @@ static const struct {
     {"\xF0\x90\x80\x80", 0x10000, false, false, false},
     {"\xF4\x8F\xBF\xBF", 0x10FFFF, false, false, false},
 };
+/* NOLINTEND(misc-misleading-bidirectional) */
 
 START_TEST(characters_have_their_meaning) {
     const char *sequence = characters[_i].sequence;

@@ -147,12 +147,11 @@ START_TEST(metadata_for_programs) {
 END_TEST
 
 START_TEST(metadata_has_what_was_written_unchanged) {
-    event.reason = span_of("  <!channel>\r\n\xE2\x80\xAE"
-                           "x ");
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional): the metadata may hold that */
+    static const char written[] = "  <!channel>\r\n\xE2\x80\xAEx ";
+    event.reason = span_of(written);
     make();
-    ck_assert_str_eq(json_string_value(json_object_get(message.metadata, "reason")),
-                     "  <!channel>\r\n\xE2\x80\xAE"
-                     "x ");
+    ck_assert_str_eq(json_string_value(json_object_get(message.metadata, "reason")), written);
 }
 END_TEST
 
