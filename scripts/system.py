@@ -132,7 +132,8 @@ class System:
         self._nginx = self._process("nginx")
         self._sweeper = self._worker("sweeper")
         self._relay = self._worker("relay", self._is_connected)
-        self._notifier = self._worker("notifier", self._is_connected)
+        # Of what happens before it has its place in the group nothing is lost: nobody waits for it.
+        self._notifier = self._worker("notifier")
 
     # --- what is chosen, and kept in system.json -------------------------------------------
 
@@ -537,6 +538,9 @@ class System:
             self.start_notifier()
         self.start_nginx()
         self.wait_ready(ready_timeout)
+        for part, pid in self.status().items():
+            if pid is None:
+                raise PartFailed(f"{part} has ended\n{tail(self.log_path(part))}")
         return self
 
     def stop(self):

@@ -11,6 +11,9 @@ REVOKE ALL ON public.inventory_locks_shadow, public.inventory_lock_audits FROM P
 GRANT USAGE ON SCHEMA guard TO :"role";
 GRANT SELECT ON guard.schema_migrations TO :"role";
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA guard TO :"role";
+-- Triggers call them without that. Whoever may call them could put them on a table of their own,
+-- with types whose casts then run as the owner.
+REVOKE EXECUTE ON FUNCTION guard.chain_audit(), guard.refuse_audit_change() FROM :"role";
 GRANT USAGE ON SEQUENCE guard.fencing_token TO :"role";
 
 -- Everybody has this as a rule, and the owner of the database may not be the one who can grant it.

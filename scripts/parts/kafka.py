@@ -10,7 +10,7 @@ from .process import PartFailed, Process, wait_until
 
 START_SECONDS = 30
 ASK_SECONDS = 2
-# Length, ApiVersions (key 18, version 0), correlation id 7, no client id: what every broker answers.
+# Length, ApiVersions (key 18, version 0), correlation id 7, no client id: every broker answers it.
 QUESTION = bytes.fromhex("0000000a" "0012" "0000" "00000007" "ffff")
 CORRELATION = QUESTION[8:12]
 

@@ -35,11 +35,20 @@ COMMENT ON TABLE public.inventory_lock_audits IS
 CREATE INDEX inventory_lock_audits_lock
     ON public.inventory_lock_audits (tenant_id, lock_id, sequence);
 
+-- guard.list_audits by time
+CREATE INDEX inventory_lock_audits_time
+    ON public.inventory_lock_audits (tenant_id, created_at, sequence);
+
+-- guard.list_audits with an actor
+CREATE INDEX inventory_lock_audits_actor
+    ON public.inventory_lock_audits (tenant_id, performed_by_id, sequence);
+
 -- The last row of each tenant's chain: who takes rows off its end is found out too.
 CREATE TABLE guard.audit_heads (
-    tenant_id   uuid    NOT NULL PRIMARY KEY,
-    sequence    bigint  NOT NULL,
-    digest      bytea   NOT NULL
+    tenant_id   uuid        NOT NULL PRIMARY KEY,
+    sequence    bigint      NOT NULL,
+    digest      bytea       NOT NULL,
+    created_at  timestamptz NOT NULL
 );
 
 -- SHA-256 of everything in a row but the digest itself, as text that says where each value ends.
@@ -54,22 +63,25 @@ $$;
 
 -- Adds a row to its tenant's chain. The owner's privileges, because nobody else may move a
 -- head. The head's lock lasts to the end of the transaction: rows get their numbers in the
--- order in which they are committed.
+-- order in which they are committed. Times grow with the numbers, also when the clock is set
+-- back: guard.list_audits counts on it.
 CREATE FUNCTION guard.chain_audit() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_head guard.audit_heads;
 BEGIN
-    INSERT INTO guard.audit_heads (tenant_id, sequence, digest) VALUES (NEW.tenant_id, 0, '')
+    INSERT INTO guard.audit_heads (tenant_id, sequence, digest, created_at)
+    VALUES (NEW.tenant_id, 0, '', '-infinity')
     ON CONFLICT DO NOTHING;
     SELECT * INTO STRICT v_head FROM guard.audit_heads AS h WHERE h.tenant_id = NEW.tenant_id
     FOR UPDATE;
     NEW.sequence        := v_head.sequence + 1;
     NEW.previous_digest := v_head.digest;
-    NEW.created_at      := clock_timestamp();
+    NEW.created_at      := greatest(clock_timestamp(), v_head.created_at);
     NEW.digest          := guard.audit_digest(NEW);
-    UPDATE guard.audit_heads AS h SET sequence = NEW.sequence, digest = NEW.digest
+    UPDATE guard.audit_heads AS h
+    SET sequence = NEW.sequence, digest = NEW.digest, created_at = NEW.created_at
     WHERE h.tenant_id = NEW.tenant_id;
     RETURN NEW;
 END
@@ -94,7 +106,8 @@ CREATE TRIGGER inventory_lock_audits_keep
     FOR EACH STATEMENT EXECUTE FUNCTION guard.refuse_audit_change();
 
 -- Follows a tenant's chain from its beginning. broken_at is the first number at which it is
--- not what it must be, NULL when all is well; `checked` rows before it are.
+-- seen not to be what it must be, NULL when all is well; `checked` rows are before it.
+-- broken_id is the row there, if there is one.
 CREATE FUNCTION guard.verify_audit_chain(
     p_tenant uuid, OUT checked bigint, OUT broken_at bigint, OUT broken_id uuid, OUT problem text)
 LANGUAGE plpgsql STABLE
@@ -122,10 +135,22 @@ BEGIN
         checked := v_row.sequence;
         v_previous := v_row.digest;
     END LOOP;
+    -- A head that is missing is that of an empty chain.
     SELECT * INTO v_head FROM guard.audit_heads AS h WHERE h.tenant_id = p_tenant;
-    IF coalesce(v_head.sequence, 0) <> checked OR coalesce(v_head.digest, '') <> v_previous THEN
+    IF coalesce(v_head.sequence, 0) > checked THEN
         problem := 'rows are missing at the end';
         broken_at := checked + 1;
+    ELSIF coalesce(v_head.sequence, 0) < checked THEN
+        problem := 'a row was added at the end';
+        broken_at := coalesce(v_head.sequence, 0) + 1;
+    ELSIF coalesce(v_head.digest, '') <> v_previous THEN
+        problem := 'the last row was another one';
+        broken_at := checked;
+    END IF;
+    IF broken_at <= checked THEN
+        checked := broken_at - 1;
+        SELECT a.id INTO broken_id FROM public.inventory_lock_audits AS a
+        WHERE a.tenant_id = p_tenant AND a.sequence = broken_at;
     END IF;
 END
 $$;
@@ -158,6 +183,8 @@ CREATE TYPE guard.audit_view AS (
 
 -- One page of a tenant's audit rows, newest first or oldest first, beyond p_beyond. A filter
 -- that is null does not filter; p_from and p_to hold for created_at, p_to itself is outside.
+-- Times grow with the numbers, so a range of times is one of numbers: each end is looked up
+-- once, and no page reads rows that are not on it, but for a lock and an actor together.
 CREATE FUNCTION guard.list_audits(
     p_tenant uuid, p_lock uuid, p_actor text, p_from timestamptz, p_to timestamptz,
     p_newest_first boolean, p_beyond bigint, p_limit integer)
@@ -165,31 +192,47 @@ RETURNS SETOF guard.audit_view
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    v_where text := '';
+    v_least    bigint := 1;
+    v_greatest bigint := 9223372036854775807;
+    v_next     bigint;
+    v_where    text := '';
 BEGIN
+    IF p_from IS NOT NULL THEN
+        SELECT a.sequence INTO v_next FROM public.inventory_lock_audits AS a
+        WHERE a.tenant_id = p_tenant AND a.created_at >= p_from
+        ORDER BY a.created_at, a.sequence LIMIT 1;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        v_least := v_next;
+    END IF;
+    IF p_to IS NOT NULL THEN
+        SELECT a.sequence INTO v_next FROM public.inventory_lock_audits AS a
+        WHERE a.tenant_id = p_tenant AND a.created_at >= p_to
+        ORDER BY a.created_at, a.sequence LIMIT 1;
+        IF FOUND THEN
+            v_greatest := v_next - 1;
+        END IF;
+    END IF;
+    IF p_beyond IS NOT NULL AND p_newest_first THEN
+        v_greatest := least(v_greatest, p_beyond - 1);
+    ELSIF p_beyond IS NOT NULL THEN
+        v_least := greatest(v_least, p_beyond + 1);
+    END IF;
     IF p_lock IS NOT NULL THEN
         v_where := v_where || ' AND a.lock_id = $2';
     END IF;
     IF p_actor IS NOT NULL THEN
         v_where := v_where || ' AND a.performed_by_id = $3';
     END IF;
-    IF p_from IS NOT NULL THEN
-        v_where := v_where || ' AND a.created_at >= $4';
-    END IF;
-    IF p_to IS NOT NULL THEN
-        v_where := v_where || ' AND a.created_at < $5';
-    END IF;
-    IF p_beyond IS NOT NULL THEN
-        v_where := v_where || CASE WHEN p_newest_first THEN ' AND a.sequence < $6'
-                                   ELSE ' AND a.sequence > $6' END;
-    END IF;
     RETURN QUERY EXECUTE
         'SELECT a.id, a.lock_id, a.tenant_id, a.action, a.performed_by_id, a.performed_by_name,'
         ' a.performed_by_email, a.reason, a.metadata, a.created_at, a.sequence'
-        ' FROM public.inventory_lock_audits AS a WHERE a.tenant_id = $1' || v_where
+        ' FROM public.inventory_lock_audits AS a'
+        ' WHERE a.tenant_id = $1 AND a.sequence BETWEEN $4 AND $5' || v_where
         || ' ORDER BY a.sequence' || CASE WHEN p_newest_first THEN ' DESC' ELSE '' END
-        || ' LIMIT $7'
-    USING p_tenant, p_lock, p_actor, p_from, p_to, p_beyond, p_limit;
+        || ' LIMIT $6'
+    USING p_tenant, p_lock, p_actor, v_least, v_greatest, p_limit;
 END
 $$;
 
@@ -279,7 +322,7 @@ CREATE TYPE guard.manual_release_answer AS (
 -- Releases a batch of locks by force. Every array has one element for each request; no two
 -- requests of a batch have the same tenant and lock. Each release comes with its audit row
 -- and, where it has recipients, its event, or not at all. An audit row that is there already
--- is that of the same request, whose answer was lost.
+-- is that of the same request, whose answer was lost: whatever has become of the lock since.
 CREATE FUNCTION guard.manual_release_batch(
     p_tenants uuid[], p_ids uuid[], p_reservations uuid[], p_audits uuid[], p_events uuid[],
     p_reasons text[], p_actor_ids text[], p_actor_names text[], p_actor_emails text[],
@@ -290,33 +333,42 @@ SET enable_seqscan = off
 AS $$
 DECLARE
     v_now       timestamptz;
+    v_held      integer[];
     v_i         integer;
     v_lock      public.inventory_locks_shadow;
     v_announced boolean := false;
 BEGIN
     -- All rows first, in the order of all batches, and only then the heads of the chains, in
-    -- theirs: so no two transactions wait for each other.
-    PERFORM FROM (SELECT * FROM unnest(p_tenants, p_ids) AS i (tenant_id, id) ORDER BY 1, 2) AS i,
-    LATERAL (SELECT FROM public.inventory_locks_shadow AS l
-             WHERE l.tenant_id = i.tenant_id AND l.id = i.id
-             FOR UPDATE) AS l;
+    -- theirs: so no two transactions wait for each other. What is not locked here was not there,
+    -- and is not found below either: a row that comes in between would be out of order.
+    v_held := ARRAY(
+        SELECT i.ordinal
+        FROM (SELECT * FROM unnest(p_tenants, p_ids) WITH ORDINALITY AS i (tenant_id, id, ordinal)
+              ORDER BY 1, 2) AS i,
+        LATERAL (SELECT FROM public.inventory_locks_shadow AS l
+                 WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+                 FOR UPDATE) AS l);
     v_now := clock_timestamp();
 
     FOR v_i IN
         SELECT i.ordinal FROM unnest(p_tenants, p_ids) WITH ORDINALITY AS i (tenant_id, id, ordinal)
         ORDER BY i.tenant_id, i.id
     LOOP
+        PERFORM FROM public.inventory_lock_audits AS a
+        WHERE a.tenant_id = p_tenants[v_i] AND a.id = p_audits[v_i];
+        IF FOUND THEN
+            RETURN NEXT ROW(v_i, 'RELEASED', 'RELEASED')::guard.manual_release_answer;
+            CONTINUE;
+        END IF;
         SELECT * INTO v_lock FROM public.inventory_locks_shadow AS l
-        WHERE l.tenant_id = p_tenants[v_i] AND l.id = p_ids[v_i]
+        WHERE l.tenant_id = p_tenants[v_i] AND l.id = p_ids[v_i] AND v_i = ANY (v_held)
           AND (p_reservations[v_i] IS NULL OR l.reservation_id = p_reservations[v_i]);
         IF NOT FOUND THEN
             RETURN NEXT ROW(v_i, 'NOT_FOUND', NULL)::guard.manual_release_answer;
             CONTINUE;
         END IF;
         IF v_lock.status <> 'ACTIVE' OR v_lock.expires_at <= v_now THEN
-            PERFORM FROM public.inventory_lock_audits AS a
-            WHERE a.tenant_id = p_tenants[v_i] AND a.id = p_audits[v_i];
-            RETURN NEXT ROW(v_i, CASE WHEN FOUND THEN 'RELEASED' ELSE 'NOT_ACTIVE' END,
+            RETURN NEXT ROW(v_i, 'NOT_ACTIVE',
                             CASE WHEN v_lock.status = 'ACTIVE' THEN 'EXPIRED'
                                  ELSE v_lock.status END)::guard.manual_release_answer;
             CONTINUE;
@@ -397,16 +449,30 @@ $$;
 -- Forgets up to p_limit deliveries older than p_days: longer than Kafka keeps their events.
 CREATE FUNCTION guard.purge_deliveries(p_days integer, p_limit integer) RETURNS integer
 LANGUAGE plpgsql
+SET enable_seqscan = off
 AS $$
 DECLARE
-    v_count integer;
+    -- A variable, so that the index is searched for it and not read from end to end.
+    v_before timestamptz := clock_timestamp() - make_interval(days => p_days);
+    v_old    record;
+    v_purged integer := 0;
 BEGIN
-    DELETE FROM guard.deliveries AS d
-    USING (SELECT o.tenant_id, o.event_id, o.channel FROM guard.deliveries AS o
-           WHERE o.created_at < clock_timestamp() - make_interval(days => p_days)
-           ORDER BY o.created_at LIMIT p_limit FOR UPDATE SKIP LOCKED) AS o
-    WHERE d.tenant_id = o.tenant_id AND d.event_id = o.event_id AND d.channel = o.channel;
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-    RETURN v_count;
+    IF coalesce(p_days, 0) < 1 THEN
+        RAISE EXCEPTION 'deliveries are kept for at least one day' USING ERRCODE = '22023';
+    END IF;
+    FOR v_old IN
+        SELECT d.tenant_id, d.event_id, d.channel
+        FROM guard.deliveries AS d
+        WHERE d.created_at < v_before
+        ORDER BY d.created_at
+        LIMIT p_limit
+        FOR UPDATE SKIP LOCKED
+    LOOP
+        DELETE FROM guard.deliveries AS d
+        WHERE d.tenant_id = v_old.tenant_id AND d.event_id = v_old.event_id
+          AND d.channel = v_old.channel;
+        v_purged := v_purged + 1;
+    END LOOP;
+    RETURN v_purged;
 END
 $$;

@@ -46,25 +46,34 @@ static int next_signal(const sigset_t *awaited) {
     return number;
 }
 
+static bool go_down(struct cluster *cluster) {
+    const bool done = cluster_set_down(cluster);
+    if (done)
+        log_info("the broker is down");
+    return done;
+}
+
+static bool come_up(struct cluster *cluster) {
+    const bool done = cluster_set_up(cluster);
+    if (done)
+        log_info("the broker is up");
+    return done;
+}
+
 /* Until a signal says to end; returns whether all went well. */
 static bool follow_signals(struct cluster *cluster, const sigset_t *awaited) {
-    for (;;) {
-        switch (next_signal(awaited)) {
-        case SIGUSR1:
-            if (!cluster_set_down(cluster))
-                return false;
-            log_info("the broker is down");
-            break;
-        case SIGUSR2:
-            if (!cluster_set_up(cluster))
-                return false;
-            log_info("the broker is up");
-            break;
-        default:
+    for (bool fine = true; fine;) {
+        const int number = next_signal(awaited);
+        if (number == SIGUSR1) {
+            fine = go_down(cluster);
+        } else if (number == SIGUSR2) {
+            fine = come_up(cluster);
+        } else {
             log_info("ends");
             return true;
         }
     }
+    return false;
 }
 
 static bool serve(const char *brokers_file) {

@@ -1,7 +1,6 @@
 /* config.c: see config.h. */
 #include "kafka/config.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +76,17 @@ static bool is_same(const struct making *m, const struct kafka_property *list) {
     return true;
 }
 
-/* "SASL_USERNAME" as "sasl.username". */
+/* "SASL_USERNAME" as "sasl.username", in no language's alphabet but ASCII. */
 static bool name_of(const char *variable, size_t length, char name[NAME_MAX_LENGTH + 1]) {
     if (length == 0 || length > NAME_MAX_LENGTH)
         return false;
-    for (size_t i = 0; i < length; i++)
-        name[i] = variable[i] == '_' ? '.' : (char)tolower((unsigned char)variable[i]);
+    for (size_t i = 0; i < length; i++) {
+        name[i] = variable[i];
+        if (variable[i] == '_')
+            name[i] = '.';
+        else if (variable[i] >= 'A' && variable[i] <= 'Z')
+            name[i] = (char)(variable[i] - 'A' + 'a');
+    }
     name[length] = '\0';
     return true;
 }
@@ -137,8 +141,8 @@ static bool make(struct making *m, const struct settings *settings, char *const 
         {NULL, NULL},
     };
     if (!set_all(m->config, everywhere, m->error) ||
-        !set_all(m->config, m->wishes->defaults, m->error) ||
-        !set_all(m->config, own, m->error) || !set_all(m->config, m->wishes->fixed, m->error))
+        !set_all(m->config, m->wishes->defaults, m->error) || !set_all(m->config, own, m->error) ||
+        !set_all(m->config, m->wishes->fixed, m->error))
         return false;
     m->pristine = rd_kafka_conf_dup(m->config);
     rd_kafka_conf_set_log_cb(m->config, kafka_log_write);

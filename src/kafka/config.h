@@ -25,7 +25,7 @@ struct kafka_property {
 /* What a program wants: two lists, each ended by a name that is NULL. */
 struct kafka_wishes {
     const struct kafka_property *defaults; /* a KAFKA_PROPERTY_ variable may say otherwise */
-    const struct kafka_property *fixed;    /* none may; with the value NULL none may set it at all */
+    const struct kafka_property *fixed; /* none may; with the value NULL none may set it at all */
 };
 
 /* Room for any error text of kafka_config_new() and of rd_kafka_new(). */

@@ -29,5 +29,6 @@ static enum log_level level_of(int level) {
 
 void kafka_log_write(const rd_kafka_t *client, int level, const char *facility, const char *text) {
     (void)client;
-    log_write(is_known(facility, text) ? LOG_LEVEL_DEBUG : level_of(level), "kafka: %s: %s", facility, text);
+    log_write(is_known(facility, text) ? LOG_LEVEL_DEBUG : level_of(level), "kafka: %s: %s",
+              facility, text);
 }

@@ -14,8 +14,10 @@
 
 #define MESSAGE_BYTES_MAX_DEFAULT 1000000
 
-/* The owner bounds what it sends; keys go to the partitions in which Java's clients look for them. */
+/* The owner bounds what it sends, and sends at once what it has, so there is nothing to linger for.
+ * Keys go to the partitions in which Java's clients look for them. */
 static const struct kafka_property defaults[] = {
+    {"linger.ms", "0"},
     {"message.timeout.ms", "0"},
     {"queue.buffering.max.messages", "0"},
     {"partitioner", "murmur2_random"},
@@ -23,12 +25,9 @@ static const struct kafka_property defaults[] = {
 };
 
 static const struct kafka_property fixed[] = {
-    {"enable.idempotence", "true"},
-    {"acks", "all"},
-    {"enable.gapless.guarantee", "true"},
-    {"delivery.report.only.error", "false"},
-    {"transactional.id", NULL},
-    {NULL, NULL},
+    {"enable.idempotence", "true"},       {"acks", "all"},
+    {"enable.gapless.guarantee", "true"}, {"delivery.report.only.error", "false"},
+    {"transactional.id", NULL},           {NULL, NULL},
 };
 
 static const struct kafka_wishes wishes = {defaults, fixed};
@@ -161,15 +160,14 @@ static rd_kafka_headers_t *headers_of(const struct producer_message *message) {
 
 static rd_kafka_resp_err_t produce(struct producer *p, const struct producer_message *message,
                                    rd_kafka_headers_t *headers) {
-    /* rd_kafka_producev() wants pointers that are not const, and copies what they point to. */
-    return rd_kafka_producev(p->client, RD_KAFKA_V_TOPIC(message->topic),
-                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                             RD_KAFKA_V_KEY((void *)(uintptr_t)message->key.data,
-                                            message->key.length),
-                             RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value.data,
-                                              message->value.length),
-                             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(message->opaque),
-                             RD_KAFKA_V_END);
+    const struct text_span *key = &message->key;
+    const struct text_span *value = &message->value;
+    /* It copies the value, though it wants a pointer that is not const. */
+    return rd_kafka_producev(
+        p->client, RD_KAFKA_V_TOPIC(message->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(key->data, key->length),
+        RD_KAFKA_V_VALUE((void *)value->data, value->length), RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(message->opaque), RD_KAFKA_V_END);
 }
 
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_message *message) {

@@ -4,10 +4,11 @@
  * It is idempotent and waits for all replicas (enable.idempotence, acks=all), and there is no way
  * around that: messages of one key arrive in the order in which they were sent, and none twice, as
  * long as one client lives. A message waits for Kafka as long as it takes (message.timeout.ms 0),
- * unless a KAFKA_PROPERTY_ says otherwise. What fails must not leave a gap that later messages close
- * (enable.gapless.guarantee): librdkafka's client is then of no use any more, and nor is it after
- * one of its fatal errors. So there is one way out of all trouble, for the owner to take: drop the
- * client with all that is in it, and send anew, with another one, what was not reported as taken.
+ * unless a KAFKA_PROPERTY_ says otherwise. What fails must not leave a gap that later messages
+ * close (enable.gapless.guarantee): librdkafka's client is then of no use any more, and nor is it
+ * after one of its fatal errors. So there is one way out of all trouble, for the owner to take:
+ * drop the client with all that is in it, and send anew, with another one, what was not reported as
+ * taken.
  *
  *   DOWN --pause over--> UP --producer_drop(), fatal error--> DOWN
  *

@@ -67,19 +67,21 @@ void place_settle(struct place *place) {
         leave_row(place);
 }
 
+/* The offset that is committed does not pass this one. */
+static void hold_at(struct partition *partition, int64_t offset) {
+    if (offset < partition->ceiling)
+        partition->ceiling = offset;
+}
+
 void place_abandon(struct place *place) {
-    struct partition *p = place->partition;
-    if (p == NULL)
+    if (place->partition == NULL)
         return;
-    if (place->offset < p->ceiling)
-        p->ceiling = place->offset;
+    hold_at(place->partition, place->offset);
     leave_row(place);
 }
 
 void consumer_skip(struct partition *partition, const rd_kafka_message_t *m) {
-    struct place place;
-    place_take(&place, partition, m);
-    place_abandon(&place);
+    hold_at(partition, m->offset);
 }
 
 int64_t partition_position(const struct partition *p) {
@@ -94,24 +96,43 @@ static bool is_dirty(const struct partition *p) {
 
 /* --- partitions ---------------------------------------------------------------------------- */
 
-static struct partition *find_partition(const struct consumer *c, int32_t number) {
-    struct partition *p = NULL;
-    TAILQ_FOREACH(p, &c->partitions, link) {
-        if (p->number == number)
-            return p;
+/* Its index, or -1. */
+static int index_of(const struct consumer *c, int32_t number) {
+    for (int i = 0; i < c->partition_count; i++) {
+        if (c->partitions[i]->number == number)
+            return i;
     }
-    return NULL;
+    return -1;
 }
 
-static void remove_partition(struct consumer *c, struct partition *p) {
+static struct partition *find_partition(const struct consumer *c, int32_t number) {
+    const int i = index_of(c, number);
+    return i < 0 ? NULL : c->partitions[i];
+}
+
+static void remove_at(struct consumer *c, int i) {
+    struct partition *p = c->partitions[i];
     while (!TAILQ_EMPTY(&p->places))
         leave_row(TAILQ_FIRST(&p->places));
-    TAILQ_REMOVE(&c->partitions, p, link);
+    c->partitions[i] = c->partitions[--c->partition_count];
     free(p);
 }
 
+/* Makes room for one more. */
+static bool grow(struct consumer *c) {
+    if (c->partition_count < c->partition_room)
+        return true;
+    const int room = c->partition_room == 0 ? 16 : c->partition_room * 2;
+    struct partition **more = reallocarray(c->partitions, (size_t)room, sizeof(struct partition *));
+    if (more == NULL)
+        return false;
+    c->partitions = more;
+    c->partition_room = room;
+    return true;
+}
+
 static bool add_partition(struct consumer *c, int32_t number, int64_t end) {
-    struct partition *p = calloc(1, sizeof *p);
+    struct partition *p = grow(c) ? calloc(1, sizeof *p) : NULL;
     if (p == NULL)
         return false;
     TAILQ_INIT(&p->places);
@@ -120,20 +141,20 @@ static bool add_partition(struct consumer *c, int32_t number, int64_t end) {
     p->committed = -1;
     p->ceiling = INT64_MAX;
     p->end = end;
-    TAILQ_INSERT_TAIL(&c->partitions, p, link);
+    c->partitions[c->partition_count++] = p;
     return true;
 }
 
 static void remove_all(struct consumer *c) {
-    while (!TAILQ_EMPTY(&c->partitions))
-        remove_partition(c, TAILQ_FIRST(&c->partitions));
+    while (c->partition_count > 0)
+        remove_at(c, c->partition_count - 1);
 }
 
 static void remove_listed(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *p = find_partition(c, list->elems[i].partition);
-        if (p != NULL)
-            remove_partition(c, p);
+        const int found = index_of(c, list->elems[i].partition);
+        if (found >= 0)
+            remove_at(c, found);
     }
 }
 
@@ -232,8 +253,8 @@ static void take_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t error,
 }
 
 static bool is_ready_to_go(const struct consumer *c) {
-    const struct partition *p = NULL;
-    TAILQ_FOREACH(p, &c->partitions, link) {
+    for (int i = 0; i < c->partition_count; i++) {
+        const struct partition *p = c->partitions[i];
         if (p->leaving && (!TAILQ_EMPTY(&p->places) || is_dirty(p)))
             return false;
     }
@@ -244,18 +265,19 @@ static bool is_ready_to_go(const struct consumer *c) {
 
 static rd_kafka_topic_partition_list_t *list_partitions(const struct consumer *c, bool dirty,
                                                         const char *topic) {
-    const struct partition *p = NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    TAILQ_FOREACH(p, &c->partitions, link) {
+    for (int i = 0; i < c->partition_count; i++) {
+        const struct partition *p = c->partitions[i];
         if (!dirty || is_dirty(p))
-            rd_kafka_topic_partition_list_add(list, topic, p->number)->offset = partition_position(p);
+            rd_kafka_topic_partition_list_add(list, topic, p->number)->offset =
+                partition_position(p);
     }
     return list;
 }
 
 bool consumer_is_committed(const struct consumer *c) {
-    const struct partition *p = NULL;
-    TAILQ_FOREACH(p, &c->partitions, link) {
+    for (int i = 0; i < c->partition_count; i++) {
+        const struct partition *p = c->partitions[i];
         if (is_dirty(p))
             return false;
     }
@@ -382,8 +404,8 @@ void consumer_pause(struct consumer *c, bool paused) {
 }
 
 bool consumer_has_ended(const struct consumer *c) {
-    const struct partition *p = NULL;
-    TAILQ_FOREACH(p, &c->partitions, link) {
+    for (int i = 0; i < c->partition_count; i++) {
+        const struct partition *p = c->partitions[i];
         if (!p->ended)
             return false;
     }
@@ -455,7 +477,6 @@ static bool make_client(struct consumer *c, const struct settings *settings, con
 static bool init(struct consumer *c, struct poller *poller, const struct settings *settings,
                  const char *group, const char *topic, const struct consumer_owner *owner) {
     memset(c, 0, sizeof *c);
-    TAILQ_INIT(&c->partitions);
     c->owner = *owner;
     c->topic = topic;
     c->next_poll = mono_now();
@@ -470,14 +491,18 @@ static bool init(struct consumer *c, struct poller *poller, const struct setting
     return false;
 }
 
+static bool is_fine(const struct consumer *c, rd_kafka_resp_err_t error) {
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_error("kafka: %s: %s", c->topic, rd_kafka_err2str(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static bool subscribe(struct consumer *c) {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, c->topic, RD_KAFKA_PARTITION_UA);
     const rd_kafka_resp_err_t error = rd_kafka_subscribe(c->client, topics);
     rd_kafka_topic_partition_list_destroy(topics);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_error("kafka: cannot subscribe: %s", rd_kafka_err2str(error));
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return is_fine(c, error);
 }
 
 bool consumer_join(struct consumer *c, struct poller *poller, const struct settings *settings,
@@ -490,57 +515,46 @@ bool consumer_join(struct consumer *c, struct poller *poller, const struct setti
     return false;
 }
 
-/* The partitions of the topic, with what the group has committed; NULL: Kafka did not say. */
+/* The partitions of the topic; none when there is no such topic. NULL: Kafka did not say. */
 static rd_kafka_topic_partition_list_t *ask_partitions(struct consumer *c) {
     const rd_kafka_metadata_t *metadata = NULL;
-    rd_kafka_topic_conf_t *none = NULL;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(c->client, c->topic, none);
-    rd_kafka_resp_err_t error = rd_kafka_metadata(c->client, 0, topic, &metadata, ASK_MS);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(c->client, c->topic, NULL);
+    const rd_kafka_resp_err_t error = rd_kafka_metadata(c->client, 0, topic, &metadata, ASK_MS);
     rd_kafka_topic_partition_list_t *list = NULL;
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (is_fine(c, error)) {
         list = rd_kafka_topic_partition_list_new(4);
         for (int i = 0; metadata->topic_cnt == 1 && i < metadata->topics[0].partition_cnt; i++)
             rd_kafka_topic_partition_list_add(list, c->topic, metadata->topics[0].partitions[i].id);
         rd_kafka_metadata_destroy(metadata);
-        error = rd_kafka_committed(c->client, list, ASK_MS);
     }
     rd_kafka_topic_destroy(topic);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return list;
-    log_error("kafka: %s: %s", c->topic, rd_kafka_err2str(error));
-    if (list != NULL)
-        rd_kafka_topic_partition_list_destroy(list);
-    return NULL;
+    return list;
 }
 
 /* Where to read this partition from and to. */
 static bool ask_bounds(struct consumer *c, rd_kafka_topic_partition_t *element) {
     int64_t low = 0;
     int64_t high = 0;
-    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-        c->client, c->topic, element->partition, &low, &high, ASK_MS);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_error("kafka: %s: %s", c->topic, rd_kafka_err2str(error));
+    if (!is_fine(c, rd_kafka_query_watermark_offsets(c->client, c->topic, element->partition, &low,
+                                                     &high, ASK_MS)) ||
+        !add_partition(c, element->partition, high))
         return false;
-    }
     if (element->offset < low)
-        element->offset = low;
-    if (!add_partition(c, element->partition, high))
-        return false;
+        element->offset = low; /* nothing was committed, or Kafka has deleted it */
     if (element->offset >= high)
-        TAILQ_LAST(&c->partitions, partition_list)->ended = true;
+        find_partition(c, element->partition)->ended = true;
     return true;
 }
 
 static bool assign_to_end(struct consumer *c) {
     rd_kafka_topic_partition_list_t *list = ask_partitions(c);
-    bool fine = list != NULL;
+    if (list == NULL)
+        return false;
+    bool fine = list->cnt == 0 || is_fine(c, rd_kafka_committed(c->client, list, ASK_MS));
     for (int i = 0; fine && i < list->cnt; i++)
         fine = ask_bounds(c, &list->elems[i]);
-    if (fine)
-        fine = rd_kafka_assign(c->client, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (list != NULL)
-        rd_kafka_topic_partition_list_destroy(list);
+    fine = fine && (list->cnt == 0 || is_fine(c, rd_kafka_assign(c->client, list)));
+    rd_kafka_topic_partition_list_destroy(list);
     return fine;
 }
 
@@ -581,5 +595,6 @@ void consumer_exit(struct consumer *c) {
     rd_kafka_queue_destroy(c->queue);
     rd_kafka_destroy_flags(c->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     wakeup_exit(&c->wakeup);
+    free(c->partitions);
     memset(c, 0, sizeof *c);
 }

@@ -45,7 +45,6 @@ struct place {
 };
 
 struct partition {
-    TAILQ_ENTRY(partition) link;
     int32_t number;
     TAILQ_HEAD(, place) places;
     int64_t next_offset; /* behind the last message received; -1 before the first */
@@ -67,8 +66,6 @@ struct consumer_owner {
     void (*leaving)(void *context, struct partition *partition);
 };
 
-TAILQ_HEAD(partition_list, partition);
-
 /* Everything in here is private to consumer.c. */
 struct consumer {
     struct wakeup wakeup;
@@ -77,7 +74,9 @@ struct consumer {
     rd_kafka_queue_t *close_queue;
     struct consumer_owner owner;
     const char *topic;
-    struct partition_list partitions;
+    struct partition **partitions; /* in no order */
+    int partition_count;
+    int partition_room;
     rd_kafka_topic_partition_list_t *owed; /* a rebalance to answer when these are ready to go */
     mono_time owed_until;
     mono_time next_poll; /* the group wants to see us, even if nothing comes */

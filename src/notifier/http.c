@@ -143,7 +143,8 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* A blank line ends the headers, of interim responses (1xx) too. */
+/* A blank line ends the headers, of interim responses (1xx) too. The type is libcurl's. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_header(char *line, size_t size, size_t count, void *context) {
     struct http_call *call = context;
     const size_t length = size * count;
@@ -158,6 +159,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *context) 
     return length;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
     struct http_call *call = context;
     (void)bytes;
@@ -316,11 +318,19 @@ bool http_init(struct http *http, struct poller *poller, bool refuse_private) {
 }
 
 void http_exit(struct http *http) {
-    while (!LIST_EMPTY(&http->calls))
-        free_call(LIST_FIRST(&http->calls));
+    struct http_call *call = LIST_FIRST(&http->calls);
+    while (call != NULL) {
+        struct http_call *next = LIST_NEXT(call, link);
+        free_call(call);
+        call = next;
+    }
     (void)curl_multi_cleanup(http->multi);
-    while (!LIST_EMPTY(&http->sockets))
-        forget_socket(http, LIST_FIRST(&http->sockets));
+    struct http_socket *s = LIST_FIRST(&http->sockets);
+    while (s != NULL) {
+        struct http_socket *next = LIST_NEXT(s, link);
+        forget_socket(http, s);
+        s = next;
+    }
     curl_global_cleanup();
     http->multi = NULL;
 }

@@ -26,9 +26,20 @@ static void detach(struct flight_list *list, struct flight_event *event) {
     list->count--;
 }
 
-/* What is open is counted. */
-static void close_event(struct flight *f, struct flight_event *event) {
-    detach(&f->open, event);
+/* Takes the first one out. */
+static struct flight_event *pop(struct flight_list *list) {
+    struct flight_event *first = list->first;
+    list->first = first->next;
+    if (list->first != NULL)
+        list->first->previous = NULL;
+    else
+        list->last = NULL;
+    list->count--;
+    return first;
+}
+
+/* An event that is no longer open is no longer counted as such. */
+static void uncount(struct flight *f, const struct flight_event *event) {
     f->bytes -= event->bytes;
     if (event->failed)
         f->failed--;
@@ -48,12 +59,14 @@ struct flight_event *flight_add(struct flight *f, const struct outbox_event *eve
 }
 
 void flight_remove(struct flight *f, struct flight_event *event) {
-    close_event(f, event);
+    detach(&f->open, event);
+    uncount(f, event);
     free(event);
 }
 
 void flight_take(struct flight *f, struct flight_event *event) {
-    close_event(f, event);
+    detach(&f->open, event);
+    uncount(f, event);
     append(&f->taken, event);
 }
 
@@ -80,11 +93,8 @@ int64_t flight_put_taken(const struct flight *f, struct params *p, int64_t count
 }
 
 void flight_drop_taken(struct flight *f, int64_t count) {
-    for (int64_t i = 0; i < count && f->taken.first != NULL; i++) {
-        struct flight_event *event = f->taken.first;
-        detach(&f->taken, event);
-        free(event);
-    }
+    for (int64_t i = 0; i < count && f->taken.first != NULL; i++)
+        free(pop(&f->taken));
 }
 
 int64_t flight_span_refused(const struct flight *f) {
@@ -105,16 +115,17 @@ static struct outbox_place before(struct outbox_place place) {
 
 void flight_ground(struct flight *f, struct outbox_cursor *cursor) {
     while (f->open.first != NULL) {
-        struct flight_event *event = f->open.first;
+        struct flight_event *event = pop(&f->open);
         struct outbox_place *own = outbox_cursor_of(cursor, event->foreign);
         if (outbox_is_after(*own, before(event->place)))
             *own = before(event->place);
-        flight_remove(f, event);
+        uncount(f, event);
+        free(event);
     }
 }
 
 void flight_clear(struct flight *f) {
-    while (f->open.first != NULL)
-        flight_remove(f, f->open.first);
+    struct outbox_cursor unused = {{0, 0}, {0, 0}};
+    flight_ground(f, &unused);
     flight_drop_taken(f, f->taken.count);
 }

@@ -7,8 +7,8 @@
  * lead: the two numbers are this service's and this lock's, by agreement; 1 is the sweeper's.
  *
  * read: a row of the outbox comes with the number of bytes up to its end, so that what does not fit
- * never leaves the server (octet_length() does not unpack a payload). There is one row at least, for
- * held_back; it has no event when there are none.
+ * never leaves the server (octet_length() does not unpack a payload). There is one row at least,
+ * for held_back; it has no event when there are none.
  *
  * listen: in a block, because a proxy that cannot do it must not keep the relay from working.
  */
@@ -53,9 +53,9 @@ enum {
 };
 
 static const unsigned READ_TYPES[COLUMN_COUNT] = {
-    [COLUMN_HELD_BACK] = BOOL, [COLUMN_XID] = XID8,      [COLUMN_ID] = INT8,
-    [COLUMN_FOREIGN] = BOOL,   [COLUMN_BYTES] = INT4,    [COLUMN_EVENT_ID] = UUID,
-    [COLUMN_TENANT_ID] = UUID, [COLUMN_LOCK_ID] = UUID,  [COLUMN_STREAM] = TEXT,
+    [COLUMN_HELD_BACK] = BOOL, [COLUMN_XID] = XID8,     [COLUMN_ID] = INT8,
+    [COLUMN_FOREIGN] = BOOL,   [COLUMN_BYTES] = INT4,   [COLUMN_EVENT_ID] = UUID,
+    [COLUMN_TENANT_ID] = UUID, [COLUMN_LOCK_ID] = UUID, [COLUMN_STREAM] = TEXT,
     [COLUMN_TYPE] = TEXT,      [COLUMN_PAYLOAD] = TEXT,
 };
 

@@ -136,15 +136,14 @@ static mono_time client_deadline(const struct relay *r) {
     if (r->failed)
         return mono_after_ms(r->failed_at, LAST_WORDS_MS);
     const mono_time made = producer_deadline(&r->producer);
-    return r->flight.open.count > 0
-               ? mono_earlier(made, mono_after_ms(r->last_report, SILENCE_MS))
-               : made;
+    return r->flight.open.count > 0 ? mono_earlier(made, mono_after_ms(r->last_report, SILENCE_MS))
+                                    : made;
 }
 
 /* --- sending ------------------------------------------------------------------------------ */
 
 static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event *event,
-                                struct flight_event *sent) {
+                                      struct flight_event *sent) {
     char event_id[ID_TEXT_LENGTH + 1];
     char tenant_id[ID_TEXT_LENGTH + 1];
     char lock_id[ID_TEXT_LENGTH + 1];
@@ -174,7 +173,8 @@ static bool has_topic(const struct outbox_event *event) {
            memcmp(event->stream.data, NOTIFICATION, sizeof NOTIFICATION - 1) == 0;
 }
 
-/* Whether the event has been seen to: sent, or passed over. If not, nothing after it may be sent. */
+/* Whether the event has been seen to: sent, or passed over. If not, nothing after it may be sent.
+ */
 static bool see_to(struct relay *r, const struct outbox_event *event) {
     struct flight_event *added = flight_add(&r->flight, event);
     if (added == NULL) {
@@ -330,8 +330,8 @@ static void follow(struct relay *r) {
     r->failed = false;
     r->full = false;
     r->report_due = false;
-    r->state = r->state == RELAY_LEADING || r->state == RELAY_FOLLOWING ? RELAY_FOLLOWING
-                                                                         : RELAY_DONE;
+    r->state =
+        r->state == RELAY_LEADING || r->state == RELAY_FOLLOWING ? RELAY_FOLLOWING : RELAY_DONE;
     r->next = mono_now();
 }
 
@@ -362,8 +362,8 @@ static bool has_room(const struct relay *r) {
 
 /* Not while there are rows behind the cursor, which a failure has moved back, that Kafka has. */
 static bool may_read(const struct relay *r) {
-    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed &&
-           has_room(r) && (!r->settling || r->flight.taken.count == 0);
+    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed && has_room(r) &&
+           (!r->settling || r->flight.taken.count == 0);
 }
 
 static enum relay_question choose(const struct relay *r, mono_time now) {

@@ -10,7 +10,8 @@
  *
  * While it leads, one statement at a time is under way: events are read in batches and sent, until
  * RELAY_IN_FLIGHT_MAX of them or RELAY_IN_FLIGHT_BYTES are on their way; what Kafka has taken is
- * deleted in batches. A notification of the database wakes it, or RELAY_POLL_INTERVAL_MS has passed.
+ * deleted in batches. A notification of the database wakes it, or RELAY_POLL_INTERVAL_MS has
+ * passed.
  *
  * No event is lost: a row goes only after Kafka's report. Any trouble ends in one of two ways, and
  * in both an event may be sent a second time, with the same event id:
@@ -18,9 +19,10 @@
  *     after a pause that grows. So events wait in the outbox as long as Kafka is away.
  *   - the connection to the database was lost, and the lead with it: everything on its way is
  *     forgotten, and read anew by whoever leads next.
- * What Kafka refuses for its own sake (too large, or not valid for this topic) would stop all others
- * for ever. So if events are refused, they are sent one at a time; one that is refused alone stays
- * in the outbox, is logged as an error, and is passed over until a relay begins to lead again.
+ * What Kafka refuses for its own sake (too large, or not valid for this topic) would stop all
+ * others for ever. So if events are refused, they are sent one at a time; one that is refused alone
+ * stays in the outbox, is logged as an error, and is passed over until a relay begins to lead
+ * again.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -81,7 +83,7 @@ struct relay {
     bool notified;               /* since the last read began */
     int64_t singly;              /* so many events are yet to be sent one at a time */
     bool full;                   /* the client takes no more until it has reported something */
-    bool settling;               /* the cursor was moved back: delete what Kafka has before reading */
+    bool settling; /* the cursor was moved back: delete what Kafka has before reading */
 
     /* deleting */
     mono_time next_delete;

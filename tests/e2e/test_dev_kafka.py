@@ -214,37 +214,40 @@ def test_file_that_cannot_be_written(tmp_path):
     assert "No such file or directory" in done.stderr
 
 
+@contextlib.contextmanager
+def started(file):
+    argv = [program(), "--brokers-file", file]
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("before", [[], [signal.SIGUSR1], [signal.SIGUSR1, signal.SIGUSR2]])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_end(tmp_path, before, number):
     file = tmp_path / "brokers"
-    with subprocess.Popen([program(), "--brokers-file", file], stderr=subprocess.PIPE) as process:
-        try:
-            wait_for(file.exists, 30, "the file")
-            address = file.read_text()
-            assert address.startswith("127.0.0.1:") and address.endswith("\n")
-            address = address.strip()
-            assert kafka_part.answers(address)
-            for earlier in before:
-                process.send_signal(earlier)
-                wait_for(lambda e=earlier: kafka_part.answers(address) is (e == signal.SIGUSR2),
-                         30, f"the effect of {earlier}")
-            process.send_signal(number)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
-        assert not file.exists()
-        assert not list(tmp_path.iterdir())
+    with started(file) as process:
+        wait_for(file.exists, 30, "the file")
+        address = file.read_text()
+        assert address.startswith("127.0.0.1:") and address.endswith("\n")
+        address = address.strip()
+        assert kafka_part.answers(address)
+        for earlier in before:
+            process.send_signal(earlier)
+            wait_for(lambda e=earlier: kafka_part.answers(address) is (e == signal.SIGUSR2),
+                     30, f"the effect of {earlier}")
+        process.send_signal(number)
+        assert process.wait(30) == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_file_of_an_earlier_run_is_replaced(tmp_path):
     file = tmp_path / "brokers"
     file.write_text("127.0.0.1:1\n")
-    with subprocess.Popen([program(), "--brokers-file", file], stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(lambda: file.read_text() != "127.0.0.1:1\n", 30, "another address")
-            assert kafka_part.answers(file.read_text().strip())
-            process.terminate()
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+    with started(file) as process:
+        wait_for(lambda: file.read_text() != "127.0.0.1:1\n", 30, "another address")
+        assert kafka_part.answers(file.read_text().strip())
+        process.terminate()
+        assert process.wait(30) == 0

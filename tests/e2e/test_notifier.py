@@ -1,6 +1,7 @@
 """The notifier: who is called, with what, how often, and what becomes of an event."""
 
 import base64
+import copy
 import email.utils
 import hmac
 import json
@@ -14,6 +15,7 @@ from database import Database
 from kafka import produce
 from notifiers import (CHANNELS, EMAIL, PHONE, PREFIX, SLACK, SOON, Event, deliveries, instant,
                        notifier_house)
+from systems import wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -291,6 +293,19 @@ def test_a_letter_is_the_event_and_why(house, name, ledger):
 # --- answers ---------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def patient(common):
+    """(house, notifier, dead letters) of one notifier that many tests share; it makes three tries."""
+    view = copy.copy(common)
+    view.begin()
+    settings = {"CONSUMER_MAX_RETRIES": 2, "EMAIL_TIMEOUT_MS": 500, "BREAKER_FAILURES": 1000,
+                "CONSUMER_RETRY_BACKOFF_MS": 10}
+    with view.notifier("patient", **{PREFIX + key: value for key, value in settings.items()}) \
+            as notifier, view.dead_letters() as letters:
+        yield view, notifier.wait_ready(), letters
+        notifier.stop()
+
+
 @pytest.mark.parametrize("answer, calls, error", [
     ({"status": 400}, 1, "HTTP status 400"),
     ({"status": 401}, 1, "HTTP status 401"),
@@ -307,18 +322,15 @@ def test_a_letter_is_the_event_and_why(house, name, ledger):
     ({"hang": 3}, 3, "Timeout was reached"),
     ({"delay_ms": 2000}, 3, "Timeout was reached"),
 ], ids=str)
-def test_what_an_answer_means(house, answer, calls, error):
+def test_what_an_answer_means(house, patient, answer, calls, error):
     """The email webhook answers so, the others are well."""
+    house, _, letters = patient
     event = Event()
     house.sink.behave("/email", then=answer)
-    settings = {"CONSUMER_MAX_RETRIES": 2, "EMAIL_TIMEOUT_MS": 500, "BREAKER_FAILURES": 100,
-                "CONSUMER_RETRY_BACKOFF_MS": 10}
-    with house.notifier("answers", **{PREFIX + key: value for key, value in settings.items()}) \
-            as notifier, house.dead_letters() as letters:
-        house.announce(event)
-        [letter] = letters.wait(1, SOON)
-        house.wait_committed(1)
-        notifier.stop()
+    house.announce(event)
+    letters.wait_until(lambda found: event.event_id in [m.event_id for m in found], SOON,
+                       "the letter")
+    [letter] = [message for message in letters.messages if message.event_id == event.event_id]
     assert letter.header("dlq-error") == f"email: {error}"
     assert letter.header("dlq-attempts") == str(calls)
     # libcurl repeats a request by itself when a connection that it has used before turns out dead.
@@ -332,14 +344,14 @@ def test_what_an_answer_means(house, answer, calls, error):
     {"status": 201}, {"status": 204}, {"body_bytes": 1 << 20},
     {"drip": {"bytes": 1000, "interval_ms": 50}},
 ], ids=str)
-def test_a_status_is_enough(house, answer):
+def test_a_status_is_enough(house, patient, ledger, answer):
     """Whatever comes behind it: too much, too slowly, nothing at all."""
+    house, _, _ = patient
     events = [Event(recipients=(EMAIL,)) for _ in range(3)]
     house.sink.behave("/email", then=answer)
-    with house.notifier("status", **{PREFIX + "EMAIL_TIMEOUT_MS": "1000"}) as notifier:
-        house.announce(*events)
-        house.wait_committed(3)
-        notifier.stop()
+    house.announce(*events)
+    wait_for(lambda: all(deliveries(ledger, event) == {"email": "DELIVERED"} for event in events),
+             SOON, "all are delivered")
     house.check_once(events, ["email"])
 
 
@@ -405,19 +417,22 @@ def test_an_sms_that_was_surely_not_sent_is_sent_again(house, name):
 # --- addresses -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433",
-                                  "0.0.0.0", "[::1]"])
-def test_private_addresses_are_refused(house, host):
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"),
+                                   ("2130706433", "0.0.0.0", "[::1]")], ids=str)
+def test_private_addresses_are_refused(house, hosts):
     """At connect time, whatever the name: nothing reaches the sink, which listens there."""
-    event = Event(recipients=(EMAIL,))
-    settings = {"REFUSE_PRIVATE_ADDRESSES": "true",
-                "EMAIL_WEBHOOK_URL": f"http://{host}:{house.sink.port}/email"}
-    with house.notifier("private", **{PREFIX + key: value for key, value in settings.items()}) \
-            as notifier, house.dead_letters() as letters:
+    event = Event()
+    settings = {PREFIX + f"{channel.upper()}_WEBHOOK_URL": f"http://{host}:{house.sink.port}/x"
+                for channel, host in zip(CHANNELS, hosts)}
+    with house.notifier("private", **settings,
+                        **{PREFIX + "REFUSE_PRIVATE_ADDRESSES": "true"}) as notifier, \
+            house.dead_letters() as letters:
         house.announce(event)
         [letter] = letters.wait(1, SOON)
         notifier.stop()
-    assert letter.header("dlq-error") == "email: its address is private"
+    assert letter.header("dlq-error") == "; ".join(f"{channel}: its address is private"
+                                                   for channel in CHANNELS)
+    assert letter.header("dlq-attempts") == "3"
     assert not house.sink.records()
 
 

@@ -171,8 +171,9 @@ def test_bodies_are_bounded(sink):
 
 
 def test_answers_come_in_their_order(sink):
-    sink.behave("/sms", {"status": 500, "times": 2}, {"status": 429, "headers": {"Retry-After": "2"}},
-                {"redirect": "/elsewhere"}, then={"status": 202, "body": "later"})
+    sink.behave("/sms", {"status": 500, "times": 2},
+                {"status": 429, "headers": {"Retry-After": "2"}}, {"redirect": "/elsewhere"},
+                then={"status": 202, "body": "later"})
     assert [post(sink, "/sms")[0] for _ in range(2)] == [500, 500]
     status, headers, _ = post(sink, "/sms")
     assert (status, headers["Retry-After"]) == (429, "2")
@@ -283,31 +284,36 @@ def test_behaviour_that_is_no_json_is_refused(sink, body):
 # --- the program ---------------------------------------------------------------------------
 
 
-def test_port_file_and_end(tmp_path):
-    port_file = tmp_path / "port"
-    with subprocess.Popen([SOURCE / "scripts/webhook-sink", "--port", "0", "--port-file", port_file],
+@contextlib.contextmanager
+def program(folder, *options):
+    """(process, port) of a sink that was started by hand."""
+    port_file = folder / "port"
+    with subprocess.Popen([SOURCE / "scripts/webhook-sink", "--port-file", port_file, *options],
                           stderr=subprocess.PIPE) as process:
         try:
-            port = int(wait_for(lambda: port_file.exists() and port_file.read_text(), 30, "port"))
-            with socket.create_connection((HOST, port), timeout=20) as connection:
-                # In the middle of a request.
-                connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
-                process.terminate()
-                assert process.wait(20) == 0
+            wait_for(port_file.exists, 30, "the port")
+            yield process, int(port_file.read_text())
         finally:
             process.kill()
+
+
+def test_end_in_the_middle_of_a_request(tmp_path):
+    with program(tmp_path, "--port", "0") as (process, port):
+        with socket.create_connection((HOST, port), timeout=20) as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
+            process.terminate()
+            assert process.wait(20) == 0
         assert process.stderr.read() == b""
 
 
-def test_https(request, tmp_path):
-    # The account that runs the sink has to reach it; the key is of this test only.
+def test_https(tmp_path):
     pem = tmp_path / "sink.pem"
     made = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=sink",
          "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-keyout", "-", "-out", "-"],
         capture_output=True, check=True)
     pem.write_bytes(made.stdout)
-    with running_sink_with_certificate(request.session, pem) as port:
+    with program(tmp_path, "--certificate", pem) as (_, port):
         trusting = ssl.create_default_context(cafile=pem)
         # A peer that never says hello holds nobody up.
         with socket.create_connection((HOST, port), timeout=20):
@@ -317,15 +323,3 @@ def test_https(request, tmp_path):
         with pytest.raises(ssl.SSLCertVerificationError):
             with contextlib.closing(http.client.HTTPSConnection(HOST, port, timeout=20)) as other:
                 send(other, "/email")
-
-
-@contextlib.contextmanager
-def running_sink_with_certificate(session, pem):
-    with part_folder(session) as (state, _):
-        port_file = state / "port"
-        with subprocess.Popen([SOURCE / "scripts/webhook-sink", "--port-file", port_file,
-                               "--certificate", pem]) as process:
-            try:
-                yield int(wait_for(lambda: port_file.exists() and port_file.read_text(), 30, "port"))
-            finally:
-                process.kill()

@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(46);
+SELECT plan(84);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -74,6 +74,32 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-0
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
     'list_locks');
 SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');
+-- Manual releases, the trail, the outbox and the ledger.
+SELECT pg_temp.allowed($$SELECT * FROM guard.manual_release_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000021'::uuid], ARRAY['00000000-0000-0000-0000-000000000022'::uuid],
+    ARRAY['why'], ARRAY['a'], ARRAY['b'], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY['{"a": 1}'::jsonb],
+    ARRAY['["x"]'::jsonb])$$, 'manual_release_batch');
+SELECT is((SELECT status FROM pg_temp.row_of(3)), 'RELEASED', 'has released by force');
+SELECT is((SELECT count(*) FROM inventory_lock_audits), 1::bigint, 'with an audit row');
+SELECT pg_temp.allowed($$SELECT * FROM guard.list_audits('00000000-0000-0000-0000-000000000001', NULL, NULL, now(), now(), true, 9, 1)$$,
+    'list_audits');
+SELECT pg_temp.allowed($$SELECT * FROM guard.verify_audit_chains()$$, 'verify_audit_chains');
+SELECT is((SELECT problem FROM guard.verify_audit_chains()), NULL, 'which finds nothing');
+SELECT pg_temp.allowed($$SELECT * FROM guard.read_outbox('0', 0, 10)$$, 'read_outbox');
+SELECT is((SELECT count(*) FROM guard.outbox), 1::bigint, 'the event of the release');
+SELECT pg_temp.allowed($$SELECT guard.delete_outbox(array_agg(xid), array_agg(id)) FROM guard.outbox$$, 'delete_outbox');
+SELECT is_empty('SELECT * FROM guard.outbox', 'has deleted');
+SELECT pg_temp.allowed($$SELECT guard.record_delivery('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000022', 'sms', 'DEAD', 1)$$,
+    'record_delivery');
+SELECT pg_temp.allowed($$SELECT guard.record_delivery('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000022', 'sms', 'DELIVERED', 1)$$,
+    'record_delivery: once more');
+SELECT pg_temp.allowed($$SELECT * FROM guard.list_deliveries('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000022')$$,
+    'list_deliveries');
+UPDATE guard.deliveries SET created_at = now() - interval '10 days';
+SELECT pg_temp.allowed($$SELECT guard.purge_deliveries(5, 10)$$, 'purge_deliveries');
+SELECT is_empty('SELECT * FROM guard.deliveries', 'has purged the ledger');
+SELECT pg_temp.allowed('LISTEN guard_outbox', 'to be told of events');
 UPDATE inventory_locks_shadow SET updated_at = now() - interval '10 days' WHERE id = pg_temp.u(2);
 SELECT pg_temp.allowed($$SELECT guard.purge_finished(5, 10)$$, 'purge_finished');
 SELECT is_empty('SELECT * FROM pg_temp.row_of(2)', 'has purged');
@@ -99,6 +125,43 @@ SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET tenant_id = id',
 SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET id = tenant_id', 'nor its id');
 SELECT pg_temp.refused('UPDATE inventory_locks_shadow SET created_at = now()', 'nor its age');
 
+-- Nor to the audit trail.
+SELECT pg_temp.refused('UPDATE inventory_lock_audits SET reason = ''other''', 'audit rows are not changed');
+SELECT pg_temp.refused('UPDATE inventory_lock_audits SET digest = digest', 'in no column');
+SELECT pg_temp.refused('DELETE FROM inventory_lock_audits', 'not deleted');
+SELECT pg_temp.refused('TRUNCATE inventory_lock_audits', 'not truncated');
+SELECT pg_temp.refused('DROP TABLE inventory_lock_audits', 'not dropped');
+SELECT pg_temp.refused('ALTER TABLE inventory_lock_audits DISABLE TRIGGER ALL', 'their triggers stay on');
+SELECT pg_temp.refused('DROP TRIGGER inventory_lock_audits_append_only ON inventory_lock_audits', 'and stay');
+SELECT pg_temp.refused('SET session_replication_role = replica', 'there is no way round them');
+SELECT pg_temp.refused('CREATE TRIGGER t BEFORE INSERT ON inventory_lock_audits FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'nor other ones');
+SELECT ok(NOT has_table_privilege(:'role', 'inventory_lock_audits', 'REFERENCES, TRIGGER, TRUNCATE, DELETE, UPDATE')
+          AND NOT has_any_column_privilege(:'role', 'inventory_lock_audits', 'REFERENCES, UPDATE'), 'by the book');
+SELECT pg_temp.refused('UPDATE guard.audit_heads SET sequence = 0', 'heads are not set');
+SELECT pg_temp.refused('INSERT INTO guard.audit_heads VALUES (''00000000-0000-0000-0000-000000000009'', 1, '''', now())', 'not made');
+SELECT pg_temp.refused('DELETE FROM guard.audit_heads', 'not deleted');
+SELECT pg_temp.refused('TRUNCATE guard.audit_heads', 'not truncated');
+-- The trigger's function runs as the owner: on a table of its own, with types of its own, whose casts
+-- run as the owner too, the service could do whatever the owner can.
+CREATE FUNCTION pg_temp.trigger_on_own_table(called text) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.refused(format($s$
+        CREATE TEMP TABLE own (id uuid, tenant_id uuid, lock_id uuid, sequence bigint, previous_digest bytea, created_at timestamptz, digest bytea);
+        CREATE TRIGGER t BEFORE INSERT ON own FOR EACH ROW EXECUTE FUNCTION %s()$s$, called), called || ' is called by its own triggers only')
+$$;
+SELECT pg_temp.trigger_on_own_table('guard.chain_audit');
+SELECT pg_temp.trigger_on_own_table('guard.refuse_audit_change');
+SELECT is_empty(
+    format($$SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'guard'::regnamespace AND prorettype = 'trigger'::regtype
+              AND has_function_privilege(%L, oid, 'EXECUTE')$$, :'role'), 'no trigger''s function can be called');
+
+-- Nor to the outbox and the ledger.
+SELECT pg_temp.refused('UPDATE guard.outbox SET payload = ''x''', 'events are not changed');
+SELECT pg_temp.refused('TRUNCATE guard.outbox', 'nor truncated');
+SELECT pg_temp.refused('UPDATE guard.deliveries SET created_at = now()', 'deliveries keep their age');
+SELECT pg_temp.refused('UPDATE guard.deliveries SET channel = ''sms''', 'and their channel');
+SELECT pg_temp.refused('TRUNCATE guard.deliveries', 'and stay');
+
 -- Nor to the rest.
 SELECT pg_temp.refused($$SELECT setval('guard.fencing_token', 1)$$, 'tokens do not go back');
 SELECT pg_temp.refused('ALTER SEQUENCE guard.fencing_token RESTART', 'by no way');
@@ -121,7 +184,7 @@ SELECT is_empty(
     'no function is for everybody');
 SELECT is_empty(
     $$SELECT c.oid::regclass FROM pg_class AS c, aclexplode(c.relacl) AS a
-      WHERE (c.relnamespace = 'guard'::regnamespace OR c.oid = 'public.inventory_locks_shadow'::regclass) AND a.grantee = 0$$,
+      WHERE (c.relnamespace = 'guard'::regnamespace OR c.oid IN ('public.inventory_locks_shadow'::regclass, 'public.inventory_lock_audits'::regclass)) AND a.grantee = 0$$,
     'nor is a table');
 
 -- A function that runs as its owner must not be led astray.

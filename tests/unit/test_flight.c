@@ -23,8 +23,7 @@ static void teardown(void) {
 
 /* An event of 10 bytes, sent: the cursor has gone past it. */
 static struct flight_event *add(uint64_t xid, int64_t id, bool foreign) {
-    const struct outbox_event event = {
-        .place = {xid, id}, .foreign = foreign, .payload_bytes = 10};
+    const struct outbox_event event = {.place = {xid, id}, .foreign = foreign, .payload_bytes = 10};
     struct flight_event *added = flight_add(&flight, &event);
     ck_assert_ptr_nonnull(added);
     *outbox_cursor_of(&cursor, foreign) = event.place;
@@ -73,7 +72,7 @@ static int64_t load(const char *at) {
 }
 
 /* Element number `at` of an array of 8-byte values, behind 20 bytes of header. */
-static int64_t element(const struct params *p, int parameter, int at) {
+static int64_t element(const struct params *p, int parameter, size_t at) {
     return load(p->values[parameter] + 20 + 12 * at + 4);
 }
 

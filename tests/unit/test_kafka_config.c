@@ -61,9 +61,9 @@ START_TEST(the_environment_sets_anything) {
                         "KAFKA_PROPERTY_SECURITY_PROTOCOL=sasl_ssl",
                         "KAFKA_PROPERTY_ENABLE_SSL_CERTIFICATE_VERIFICATION=false",
                         "KAFKA_PROPERTY_reconnect_backoff.max.ms=3000",
-                        "KAFKA_PROPERTY_COMPRESSION_TYPE=zstd", "KAFKA_PROPERTY_LINGER_MS=",
-                        "KAFKA_PROPERTY_WITHOUT_VALUE", "KAFKA_PROPERT_LINGER_MS=1",
-                        "XKAFKA_PROPERTY_LINGER_MS=1", NULL},
+                        "KAFKA_PROPERTY_COMPRESSION_TYPE=zstd",
+                        "KAFKA_PROPERTY_LINGER_MS=", "KAFKA_PROPERTY_WITHOUT_VALUE",
+                        "KAFKA_PROPERT_LINGER_MS=1", "XKAFKA_PROPERTY_LINGER_MS=1", NULL},
              &some_wishes);
     ck_assert_str_eq(value_of(config, "sasl.username"), "us=er");
     ck_assert_str_eq(value_of(config, "sasl.password"), "hush");
@@ -136,24 +136,31 @@ START_TEST(refused_with_its_name_and_without_its_value) {
 }
 END_TEST
 
+/* A variable with so many characters between these two. */
+static char *long_variable(const char *begin, char filler, size_t count, const char *end) {
+    char *variable = NULL;
+    char *middle = malloc(count + 1);
+    ck_assert_ptr_nonnull(middle);
+    memset(middle, filler, count);
+    middle[count] = '\0';
+    ck_assert_int_gt(asprintf(&variable, "%s%s%s", begin, middle, end), 0);
+    free(middle);
+    return variable;
+}
+
 START_TEST(a_long_name_is_cut) {
-    char variable[4096];
-    memset(variable, 'A', sizeof variable - 1);
-    memcpy(variable, "KAFKA_PROPERTY_", strlen("KAFKA_PROPERTY_"));
-    memcpy(variable + sizeof variable - 7, "=value", sizeof "=value");
-    ck_assert_ptr_null(
-        kafka_config_new(&settings, (char *[]){variable, NULL}, &no_wishes, error));
+    char *variable = long_variable("KAFKA_PROPERTY_", 'A', 4000, "=value");
+    ck_assert_ptr_null(kafka_config_new(&settings, (char *[]){variable, NULL}, &no_wishes, error));
     ck_assert_ptr_nonnull(strstr(error, "AAAA: librdkafka has no such property"));
     ck_assert_int_lt((int)strlen(error), 200);
+    free(variable);
 }
 END_TEST
 
 START_TEST(a_long_value_is_taken) {
-    char variable[20000];
-    memset(variable, 'x', sizeof variable - 1);
-    variable[sizeof variable - 1] = '\0';
-    memcpy(variable, "KAFKA_PROPERTY_SASL_PASSWORD=", strlen("KAFKA_PROPERTY_SASL_PASSWORD="));
+    char *variable = long_variable("KAFKA_PROPERTY_SASL_PASSWORD=", 'x', 20000, "");
     rd_kafka_conf_destroy(make((char *[]){variable, NULL}, &some_wishes));
+    free(variable);
 }
 END_TEST
 

@@ -87,8 +87,26 @@ static void send_numbers(int from, int to) {
         ck_assert_int_eq(send_value(i, "{}", 2), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
+/* Stops where the client has given up. */
+static void send_numbers_if_possible(int from, int to) {
+    for (int i = from; i < to; i++) {
+        const rd_kafka_resp_err_t error = send_value(i, "{}", 2);
+        if (error == RD_KAFKA_RESP_ERR__FATAL)
+            return;
+        ck_assert_int_eq(error, RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+}
+
 static bool all_reported(int count) {
     return report_count >= count;
+}
+
+static bool reported_with(int error) {
+    for (int i = 0; i < report_count; i++) {
+        if ((int)reports[i].error == error)
+            return true;
+    }
+    return false;
 }
 
 static bool broken(int unused) {
@@ -142,14 +160,17 @@ START_TEST(messages_wait_until_there_is_a_broker) {
 }
 END_TEST
 
-/* After trouble with the client nothing is reported as taken, or it is all in order: what was not
- * is sent once more by the next client. */
-static void drop_and_send_the_rest(int to) {
-    int taken = 0;
-    while (taken < report_count && reports[taken].error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        taken++;
-    for (int i = taken; i < report_count; i++)
-        ck_assert_int_ne(reports[i].error, RD_KAFKA_RESP_ERR_NO_ERROR);
+/* After trouble with the client the owner sends, with the next one, what was not reported as taken.
+ * (The mock does not look at sequence numbers, as a broker does, and may have taken something that
+ * came behind what it refused.) */
+static void drop_and_send_the_rest(int count) {
+    bool taken[REPORTS_MAX] = {false};
+    int left = count;
+    for (int i = 0; i < report_count; i++) {
+        taken[reports[i].number] = reports[i].error == RD_KAFKA_RESP_ERR_NO_ERROR;
+        left -= taken[reports[i].number];
+    }
+    ck_assert_int_gt(left, 0);
     const mono_time until = mono_after_ms(mono_now(), 5);
     producer_drop(&producer, until);
     ck_assert(!producer_is_up(&producer));
@@ -160,9 +181,17 @@ static void drop_and_send_the_rest(int to) {
     producer_tick(&producer, until);
     ck_assert(producer_is_up(&producer));
     report_count = 0;
-    send_numbers(taken, to);
-    wait_until(all_reported, to - taken);
-    check_taken(taken, to);
+    for (int i = 0; i < count; i++) {
+        if (!taken[i])
+            send_numbers(i, i + 1);
+    }
+    wait_until(all_reported, left);
+    ck_assert_int_eq(report_count, left);
+    for (int i = 0; i < left; i++) {
+        ck_assert_int_eq(reports[i].error, RD_KAFKA_RESP_ERR_NO_ERROR);
+        ck_assert(!taken[reports[i].number]);
+        ck_assert(i == 0 || reports[i - 1].number < reports[i].number);
+    }
 }
 
 START_TEST(a_fatal_error_is_told_and_survived) {
@@ -172,9 +201,9 @@ START_TEST(a_fatal_error_is_told_and_survived) {
     report_count = 0;
     rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
-    send_numbers(0, 20);
+    send_numbers_if_possible(0, 20);
     wait_until(broken, 0);
-    ck_assert_int_eq(send_value(20, "{}", 2), RD_KAFKA_RESP_ERR__FATAL);
+    ck_assert_int_eq(send_value(30, "{}", 2), RD_KAFKA_RESP_ERR__FATAL);
     drop_and_send_the_rest(20);
     producer_exit(&producer);
 }
@@ -193,11 +222,10 @@ START_TEST(a_refusal_stops_the_client) {
     wait_until(all_reported, 1);
     report_count = 0;
     rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, permanent[_i]);
-    send_numbers(0, 20);
+    send_numbers_if_possible(0, 20);
     wait_until(broken, 0);
-    wait_until(all_reported, 1);
-    ck_assert_int_eq(reports[0].error, permanent[_i]);
-    ck_assert_int_eq(producer_refuses_message(reports[0].error), _i < 2);
+    wait_until(reported_with, (int)permanent[_i]);
+    ck_assert_int_eq(producer_refuses_message(permanent[_i]), _i < 2);
     drop_and_send_the_rest(20);
     producer_exit(&producer);
 }
@@ -205,10 +233,9 @@ END_TEST
 
 START_TEST(a_passing_error_is_not_even_seen) {
     begin();
-    rd_kafka_mock_push_request_errors(cluster, PRODUCE, 3,
-                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-                                      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-                                      RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
+    rd_kafka_mock_push_request_errors(
+        cluster, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT);
     send_numbers(0, 20);
     wait_until(all_reported, 20);
     check_taken(0, 20);

@@ -16,6 +16,8 @@ static const struct id ID = {{0x01, 0x8f, 0x00, 0x11, 0x22, 0x33, 0x74, 0x55, 0x
 #define ARRAY(has_null, type, length)                                                              \
     "\0\0\0\1"                                                                                     \
     "\0\0\0" has_null type "\0\0\0" length "\0\0\0\1"
+#define TYPE_INT8 "\0\0\0\x14"
+#define TYPE_XID8 "\0\0\x13\xcd"
 #define TYPE_INT4 "\0\0\0\x17"
 #define TYPE_TEXT "\0\0\0\x19"
 #define TYPE_TIMESTAMPTZ "\0\0\x04\xa0"
@@ -61,6 +63,31 @@ START_TEST(single_values) {
     ck_assert_param(2, "\xff\xff\xff\xfe");
     ck_assert_param(3, "text");
     ck_assert_param(4, "\x01{\"a\":1}");
+}
+END_TEST
+
+START_TEST(booleans) {
+    params_put_bool(&p, true);
+    params_put_bool(&p, false);
+    ck_assert(params_finish(&p));
+    ck_assert_param(0, "\x01");
+    ck_assert_param(1, "\0");
+}
+END_TEST
+
+START_TEST(large_integers) {
+    params_put_int8(&p, INT64_C(0x0102030405060708));
+    params_put_int8(&p, -2);
+    params_put_int8(&p, INT64_MAX);
+    params_put_int8(&p, INT64_MIN);
+    params_put_int8(&p, 0);
+    ck_assert(params_finish(&p));
+    ck_assert_int_eq(p.count, 5);
+    ck_assert_param(0, "\x01\x02\x03\x04\x05\x06\x07\x08");
+    ck_assert_param(1, "\xff\xff\xff\xff\xff\xff\xff\xfe");
+    ck_assert_param(2, "\x7f\xff\xff\xff\xff\xff\xff\xff");
+    ck_assert_param(3, "\x80\0\0\0\0\0\0\0");
+    ck_assert_param(4, "\0\0\0\0\0\0\0\0");
 }
 END_TEST
 
@@ -176,6 +203,22 @@ START_TEST(array_of_timestamps_and_integers) {
 }
 END_TEST
 
+/* Both have elements of the same form; only their types tell them apart. */
+START_TEST(arrays_of_large_integers_and_transactions) {
+    params_begin_array(&p, PARAMS_INT8);
+    params_put_int8(&p, -1);
+    params_put_null(&p);
+    params_end_array(&p);
+    params_begin_array(&p, PARAMS_XID8);
+    params_put_int8(&p, 513);
+    params_end_array(&p);
+    ck_assert(params_finish(&p));
+    ck_assert_param(
+        0, ARRAY("\1", TYPE_INT8, "\2") "\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff" NULL_ELEMENT);
+    ck_assert_param(1, ARRAY("\0", TYPE_XID8, "\1") "\0\0\0\x08\0\0\0\0\0\0\2\1");
+}
+END_TEST
+
 /* A null in one array says nothing about the next one, and single values go between them. */
 START_TEST(arrays_do_not_mix) {
     params_begin_array(&p, PARAMS_TEXT);
@@ -277,6 +320,8 @@ Suite *unit_suite(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, starts_without_parameters);
     tcase_add_test(tcase, single_values);
+    tcase_add_test(tcase, booleans);
+    tcase_add_test(tcase, large_integers);
     tcase_add_loop_test(tcase, timestamps, 0, COUNT(times));
     tcase_add_test(tcase, nulls);
     tcase_add_test(tcase, empty_text_is_not_null);
@@ -286,6 +331,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, array_of_texts);
     tcase_add_test(tcase, array_of_jsonb);
     tcase_add_test(tcase, array_of_timestamps_and_integers);
+    tcase_add_test(tcase, arrays_of_large_integers_and_transactions);
     tcase_add_test(tcase, arrays_do_not_mix);
     tcase_add_test(tcase, large_array);
     tcase_add_test(tcase, as_many_as_there_may_be);

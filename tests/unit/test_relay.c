@@ -28,8 +28,17 @@ static rd_kafka_mock_cluster_t *cluster;
 
 static int64_t forward_ms; /* the clock is ahead by this */
 
+/* The linker's names. NOLINTBEGIN(*-reserved-identifier,cert-dcl*) */
 mono_time __real_mono_now(void);
 mono_time __wrap_mono_now(void);
+void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
+                         const struct session_owner *its_owner);
+void __wrap_session_exit(struct session *s);
+mono_time __wrap_session_deadline(const struct session *s);
+void __wrap_session_tick(struct session *s, mono_time now);
+void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
+                         mono_time now, mono_time until);
+/* NOLINTEND(*-reserved-identifier,cert-dcl*) */
 
 mono_time __wrap_mono_now(void) {
     return mono_after_ms(__real_mono_now(), forward_ms);
@@ -86,8 +95,9 @@ static void set_number(PGresult *result, int row, int column, uint64_t value, in
     ck_assert_int_eq(PQsetvalue(result, row, column, field, bytes), 1);
 }
 
-static void set_text(PGresult *result, int row, int column, char *text) {
-    ck_assert_int_eq(PQsetvalue(result, row, column, text, (int)strlen(text)), 1);
+/* libpq copies the text, though it wants a pointer that is not const. */
+static void set_text(PGresult *result, int row, int column, const char *text) {
+    ck_assert_int_eq(PQsetvalue(result, row, column, (char *)text, (int)strlen(text)), 1);
 }
 
 static void set_event(PGresult *result, int row, int number) {
@@ -102,8 +112,8 @@ static void set_event(PGresult *result, int row, int number) {
     set_number(result, row, 4, (uint64_t)outbox.payload_bytes, 4);
     for (int column = 5; column < 8; column++)
         ck_assert_int_eq(PQsetvalue(result, row, column, id, sizeof id), 1);
-    set_text(result, row, 8, (char *)(uintptr_t)outbox.stream);
-    set_text(result, row, 9, (char[]){"an.event"});
+    set_text(result, row, 8, outbox.stream);
+    set_text(result, row, 9, "an.event");
     set_text(result, row, 10, payload);
 }
 
@@ -149,8 +159,8 @@ static PGresult *answer_depth(void) {
 static void delete_rows(const struct params *params) {
     if (outbox.refuses > 0 && !outbox.refused)
         return;
-    const int count = (int)get_be(params->values[1] + 12, 4);
-    for (int i = 0; i < count; i++) {
+    const size_t count = get_be(params->values[1] + 12, 4);
+    for (size_t i = 0; i < count; i++) {
         const int number = (int)get_be(params->values[1] + 20 + 12 * i + 4, 8) - 1;
         ck_assert_int_lt(number, outbox.count);
         ck_assert(outbox.there[number]);
@@ -158,14 +168,6 @@ static void delete_rows(const struct params *params) {
         outbox.deleted[outbox.deleted_count++] = number;
     }
 }
-
-void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
-                         const struct session_owner *its_owner);
-void __wrap_session_exit(struct session *s);
-mono_time __wrap_session_deadline(const struct session *s);
-void __wrap_session_tick(struct session *s, mono_time now);
-void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
-                         mono_time now, mono_time until);
 
 void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
                          const struct session_owner *its_owner) {
@@ -286,6 +288,8 @@ static void run_until(bool (*condition)(int argument), int argument) {
     while (!condition(argument)) {
         ck_assert(mono_is_before(mono_now(), deadline));
         relay_tick(&relay, mono_now());
+        if (condition(argument))
+            return; /* before the answer that is under way */
         if (asked[0] != '\0')
             answer();
         else
@@ -305,6 +309,11 @@ static bool told(int wanted) {
     return relay.told == (wanted != 0);
 }
 
+static bool sends_singly(int unused) {
+    (void)unused;
+    return relay.singly > 0;
+}
+
 static bool passed_over(int count) {
     return relay.passed_count == count;
 }
@@ -314,9 +323,15 @@ static bool is_done(int unused) {
     return relay.state == RELAY_DONE;
 }
 
+/* Each once: delete_rows() has looked. After an error the mock goes on with what comes behind, for
+ * it does not look at sequence numbers, as a broker does: then this is all that can be said. */
+static void check_deleted(int count) {
+    ck_assert_int_eq(outbox.deleted_count, count);
+}
+
 /* Kafka's only partition has them in this order, and so they were reported. */
 static void check_deleted_in_order(int count) {
-    ck_assert_int_eq(outbox.deleted_count, count);
+    check_deleted(count);
     for (int i = 1; i < count; i++)
         ck_assert_int_lt(outbox.deleted[i - 1], outbox.deleted[i]);
 }
@@ -344,7 +359,7 @@ START_TEST(a_fatal_error_costs_nothing) {
     fill(100);
     run_until(told, 1);
     run_until(left_is, 0);
-    check_deleted_in_order(120);
+    check_deleted(120);
     ck_assert(!relay.told);
     ck_assert_int_eq(relay.passed_count, 0);
 }
@@ -358,7 +373,7 @@ START_TEST(no_right_to_the_topic_is_waited_out) {
     fill(50);
     run_until(told, 1);
     run_until(left_is, 0);
-    check_deleted_in_order(70);
+    check_deleted(70);
     ck_assert_int_eq(relay.pause_ms, 0); /* all is forgotten with the first success */
     ck_assert_int_eq(relay.passed_count, 0);
 }
@@ -372,7 +387,7 @@ START_TEST(a_batch_that_is_refused_goes_one_by_one) {
     fail_produce(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 1);
     fill(50);
     run_until(left_is, 0);
-    check_deleted_in_order(51);
+    check_deleted(51);
     ck_assert_int_eq(relay.passed_count, 0);
     ck_assert_int_eq(relay.singly, 0);
     /* And then in batches again. */
@@ -388,11 +403,17 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     fill(1);
     run_until(left_is, 0);
     /* A batch, and then its first event. */
-    fail_produce(RD_KAFKA_RESP_ERR_INVALID_RECORD, 2);
+    fail_produce(RD_KAFKA_RESP_ERR_INVALID_RECORD, 1);
     fill(50);
+    run_until(sends_singly, 0);
+    /* What the dropped client has sent is not to use up the error: it goes with its connection. */
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    fail_produce(RD_KAFKA_RESP_ERR_INVALID_RECORD, 1);
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(passed_over, 1);
     run_until(left_is, 1);
     ck_assert(outbox.there[1]);
-    check_deleted_in_order(50);
+    check_deleted(50);
     ck_assert_int_eq(relay.passed_count, 1);
     ck_assert_int_eq(relay.singly, 0);
     /* Whoever leads next tries again. */

@@ -132,7 +132,7 @@ END_TEST
 
 /* Everything is wrong: all of it is told, each field once. */
 START_TEST(lock_that_is_all_wrong) {
-    static char json[REQUEST_METADATA_MAX + 1];
+    static char json[FIELD_METADATA_MAX + 1];
     static const char *const fields[] = {
         "tenantId", "propertyId", "reservationId", "roomTypeId", "roomId",        "stayStart",
         "stayEnd",  "ttlSeconds", "reason",        "metadata",   "correlationId", "idempotencyKey"};
@@ -272,9 +272,9 @@ START_TEST(text_bounds) {
 END_TEST
 
 START_TEST(metadata_bound) {
-    static char json[REQUEST_METADATA_MAX + 1];
+    static char json[FIELD_METADATA_MAX + 1];
     memset(json, ' ', sizeof json);
-    input.metadata = (struct text_span){json, REQUEST_METADATA_MAX};
+    input.metadata = (struct text_span){json, FIELD_METADATA_MAX};
     ck_assert(read_lock());
     ck_assert_uint_eq(lock.metadata.length, 16384);
     input.metadata.length++;
@@ -376,7 +376,7 @@ START_TEST(release) {
 END_TEST
 
 START_TEST(release_that_is_all_wrong) {
-    static char json[REQUEST_METADATA_MAX + 1];
+    static char json[FIELD_METADATA_MAX + 1];
     static const char *const fields[] = {"tenantId", "lockId",        "reservationId",
                                          "reason",   "correlationId", "metadata"};
     struct release_request request;

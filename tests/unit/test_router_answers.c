@@ -37,6 +37,7 @@ static void setup(void) {
 
 static void teardown(void) {
     json_decref(answer);
+    admin_tokens_exit(&door.context.admin_tokens);
     door_exit(&door);
     PQclear(result);
 }
@@ -373,6 +374,10 @@ static const struct {
     {"GET", "/v1/locks/" LOCK "?tenantId=" TENANT, ""},
     {"GET", "/v1/locks?tenantId=" TENANT, ""},
     {"GET", "/ready", ""},
+    {"POST", "/v1/locks/" LOCK "/manual-release",
+     "{\"tenantId\":\"" TENANT "\",\"reason\":\"why\",\"actorId\":\"a\",\"actorName\":\"b\"}"},
+    {"GET", "/v1/locks/" LOCK "/audit?tenantId=" TENANT, ""},
+    {"GET", "/v1/locks/audit?tenantId=" TENANT, ""},
 };
 
 static const struct {
@@ -394,8 +399,11 @@ static const struct {
 
 /* Every route answers these in the same way. */
 START_TEST(failure) {
+    door.context.manual_release_enabled = true;
+    ck_assert(admin_tokens_init(&door.context.admin_tokens, "token"));
     for (int i = 0; i < COUNT(requests); i++) {
-        (void)submit(requests[i].method, requests[i].uri, requests[i].body);
+        (void)submit_with(requests[i].method, requests[i].uri, requests[i].body,
+                          "HTTP_X_GUARD_ADMIN_TOKEN=token");
         receive(
             &(struct outcome){.kind = failures[_i].kind, .maybe_done = failures[_i].maybe_done});
         ck_assert_int_eq(door.status, failures[_i].status);

@@ -54,35 +54,69 @@ static char *printed(void) {
     return text;
 }
 
-static const char defaults[] = "HOST=0.0.0.0\n"
-                               "PORT=3800\n"
-                               "SHADOW_MODE=true\n"
-                               "AVAILABILITY_GUARD_FAIL_OPEN=true\n"
-                               "LOCK_DEFAULT_TTL_SECONDS=7200\n"
-                               "LOCK_MAX_TTL_SECONDS=86400\n"
-                               "LOCK_MAX_STAY_DAYS=3660\n"
-                               "LOCK_RETENTION_DAYS=400\n"
-                               "DB_HOST=127.0.0.1\n"
-                               "DB_PORT=5432\n"
-                               "DB_NAME=availability_guard\n"
-                               "DB_USER=availability_guard\n"
-                               "DB_PASSWORD=\n"
-                               "DB_SSL=false\n"
-                               "DATABASE_URL=\n"
-                               "DB_STATEMENT_TIMEOUT_MS=5000\n"
-                               "DB_CONNECT_TIMEOUT_MS=3000\n"
-                               "GUARD_WORKERS=2\n"
-                               "GUARD_BATCH_MAX=64\n"
-                               "GUARD_QUEUE_MAX=1024\n"
-                               "GUARD_QUEUE_TIMEOUT_MS=2000\n"
-                               "GUARD_SOCKET=/run/availability-guard/guard.sock\n"
-                               "GUARD_MAX_BODY_BYTES=1048576\n"
-                               "GUARD_OPERATIONS_NETWORKS=127.0.0.0/8,::1/128,10.0.0.0/8,"
-                               "172.16.0.0/12,192.168.0.0/16,fc00::/7\n"
-                               "SWEEP_INTERVAL_MS=1000\n"
-                               "SWEEP_BATCH=200\n"
-                               "LOG_LEVEL=info\n"
-                               "LOG_FORMAT=json\n";
+static const char defaults[] =
+    "HOST=0.0.0.0\n"
+    "PORT=3800\n"
+    "SHADOW_MODE=true\n"
+    "AVAILABILITY_GUARD_FAIL_OPEN=true\n"
+    "LOCK_DEFAULT_TTL_SECONDS=7200\n"
+    "LOCK_MAX_TTL_SECONDS=86400\n"
+    "LOCK_MAX_STAY_DAYS=3660\n"
+    "LOCK_RETENTION_DAYS=400\n"
+    "DB_HOST=127.0.0.1\n"
+    "DB_PORT=5432\n"
+    "DB_NAME=availability_guard\n"
+    "DB_USER=availability_guard\n"
+    "DB_PASSWORD=\n"
+    "DB_SSL=false\n"
+    "DATABASE_URL=\n"
+    "DB_STATEMENT_TIMEOUT_MS=5000\n"
+    "DB_CONNECT_TIMEOUT_MS=3000\n"
+    "GUARD_WORKERS=2\n"
+    "GUARD_BATCH_MAX=64\n"
+    "GUARD_QUEUE_MAX=1024\n"
+    "GUARD_QUEUE_TIMEOUT_MS=2000\n"
+    "GUARD_SOCKET=/run/availability-guard/guard.sock\n"
+    "GUARD_MAX_BODY_BYTES=1048576\n"
+    "GUARD_OPERATIONS_NETWORKS=127.0.0.0/8,::1/128,10.0.0.0/8,"
+    "172.16.0.0/12,192.168.0.0/16,fc00::/7\n"
+    "SWEEP_INTERVAL_MS=1000\n"
+    "SWEEP_BATCH=200\n"
+    "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED=true\n"
+    "AVAILABILITY_GUARD_ADMIN_TOKENS=\n"
+    "AVAILABILITY_GUARD_NOTIFICATIONS_ENABLED=true\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_TOPIC=availability-guard.notifications\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_DLQ_TOPIC=availability-guard.notifications.dlq\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_RECIPIENTS=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_ENABLED=true\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_GROUP=availability-guard-notification-worker\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_MAX_RETRIES=3\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_RETRY_BACKOFF_MS=2000\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_DRY_RUN=true\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SIGNING_SECRET=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_REFUSE_PRIVATE_ADDRESSES=false\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_BREAKER_FAILURES=5\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_BREAKER_PAUSE_MS=30000\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_ENABLED=true\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_WEBHOOK_URL=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_TIMEOUT_MS=7000\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_API_KEY=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SMS_ENABLED=false\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SMS_WEBHOOK_URL=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SMS_TIMEOUT_MS=5000\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SMS_API_KEY=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SLACK_ENABLED=false\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SLACK_WEBHOOK_URL=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS=5000\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY=\n"
+    "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN=true\n"
+    "KAFKA_BROKERS=localhost:29092\n"
+    "KAFKA_CLIENT_ID=tartware-availability-guard\n"
+    "RELAY_BATCH=500\n"
+    "RELAY_IN_FLIGHT_MAX=10000\n"
+    "RELAY_POLL_INTERVAL_MS=1000\n"
+    "LOG_LEVEL=info\n"
+    "LOG_FORMAT=json\n";
 
 START_TEST(all_defaults) {
     ck_assert_int_eq(load((const char *[]){NULL}), 0);
@@ -110,36 +144,70 @@ START_TEST(empty_means_default) {
 END_TEST
 
 START_TEST(every_member_is_set) {
-    ck_assert_int_eq(load((const char *[]){"HOST=::1",
-                                           "PORT=1",
-                                           "SHADOW_MODE=no",
-                                           "AVAILABILITY_GUARD_FAIL_OPEN=0",
-                                           "LOCK_DEFAULT_TTL_SECONDS=2",
-                                           "LOCK_MAX_TTL_SECONDS=3",
-                                           "LOCK_MAX_STAY_DAYS=4",
-                                           "LOCK_RETENTION_DAYS=0",
-                                           "DB_HOST=/run/postgresql",
-                                           "DB_PORT=5",
-                                           "DB_NAME=n\xC3\xA4me",
-                                           "DB_USER=o'user",
-                                           "DB_PASSWORD= p=w ",
-                                           "DB_SSL=ON",
-                                           "DATABASE_URL=postgresql://u:p@a,b/db?x=y",
-                                           "DB_STATEMENT_TIMEOUT_MS=100",
-                                           "DB_CONNECT_TIMEOUT_MS=101",
-                                           "GUARD_WORKERS=6",
-                                           "GUARD_BATCH_MAX=7",
-                                           "GUARD_QUEUE_MAX=8",
-                                           "GUARD_QUEUE_TIMEOUT_MS=10",
-                                           "GUARD_SOCKET=/tmp/g.sock",
-                                           "GUARD_MAX_BODY_BYTES=1024",
-                                           "GUARD_OPERATIONS_NETWORKS= 10.1.0.0/16 , fd00::/8",
-                                           "SWEEP_INTERVAL_MS=11",
-                                           "SWEEP_BATCH=12",
-                                           "LOG_LEVEL=Debug",
-                                           "LOG_FORMAT=TEXT",
-                                           NULL}),
-                     0);
+    ck_assert_int_eq(
+        load((const char *[]){"HOST=::1",
+                              "PORT=1",
+                              "SHADOW_MODE=no",
+                              "AVAILABILITY_GUARD_FAIL_OPEN=0",
+                              "LOCK_DEFAULT_TTL_SECONDS=2",
+                              "LOCK_MAX_TTL_SECONDS=3",
+                              "LOCK_MAX_STAY_DAYS=4",
+                              "LOCK_RETENTION_DAYS=0",
+                              "DB_HOST=/run/postgresql",
+                              "DB_PORT=5",
+                              "DB_NAME=n\xC3\xA4me",
+                              "DB_USER=o'user",
+                              "DB_PASSWORD= p=w ",
+                              "DB_SSL=ON",
+                              "DATABASE_URL=postgresql://u:p@a,b/db?x=y",
+                              "DB_STATEMENT_TIMEOUT_MS=100",
+                              "DB_CONNECT_TIMEOUT_MS=101",
+                              "GUARD_WORKERS=6",
+                              "GUARD_BATCH_MAX=7",
+                              "GUARD_QUEUE_MAX=8",
+                              "GUARD_QUEUE_TIMEOUT_MS=10",
+                              "GUARD_SOCKET=/tmp/g.sock",
+                              "GUARD_MAX_BODY_BYTES=1024",
+                              "GUARD_OPERATIONS_NETWORKS= 10.1.0.0/16 , fd00::/8",
+                              "SWEEP_INTERVAL_MS=11",
+                              "SWEEP_BATCH=12",
+                              "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED=false",
+                              "AVAILABILITY_GUARD_ADMIN_TOKENS= one , two,three ",
+                              "AVAILABILITY_GUARD_NOTIFICATIONS_ENABLED=false",
+                              "AVAILABILITY_GUARD_NOTIFICATION_TOPIC=t23",
+                              "AVAILABILITY_GUARD_NOTIFICATION_DLQ_TOPIC=t24",
+                              "AVAILABILITY_GUARD_NOTIFICATION_RECIPIENTS=t25",
+                              "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_ENABLED=false",
+                              "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_GROUP=t27",
+                              "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_MAX_RETRIES=28",
+                              "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_RETRY_BACKOFF_MS=29",
+                              "AVAILABILITY_GUARD_NOTIFICATION_DRY_RUN=false",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SIGNING_SECRET=t31",
+                              "AVAILABILITY_GUARD_NOTIFICATION_REFUSE_PRIVATE_ADDRESSES=true",
+                              "AVAILABILITY_GUARD_NOTIFICATION_BREAKER_FAILURES=33",
+                              "AVAILABILITY_GUARD_NOTIFICATION_BREAKER_PAUSE_MS=34",
+                              "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_ENABLED=false",
+                              "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_WEBHOOK_URL=t36",
+                              "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_TIMEOUT_MS=37",
+                              "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_API_KEY=t38",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SMS_ENABLED=true",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SMS_WEBHOOK_URL=t40",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SMS_TIMEOUT_MS=41",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SMS_API_KEY=t42",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SLACK_ENABLED=true",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SLACK_WEBHOOK_URL=t44",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS=45",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY=t46",
+                              "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN=false",
+                              "KAFKA_BROKERS=t48",
+                              "KAFKA_CLIENT_ID=t49",
+                              "RELAY_BATCH=50",
+                              "RELAY_IN_FLIGHT_MAX=51",
+                              "RELAY_POLL_INTERVAL_MS=52",
+                              "LOG_LEVEL=Debug",
+                              "LOG_FORMAT=TEXT",
+                              NULL}),
+        0);
     ck_assert_str_eq(report, "");
     ck_assert_str_eq(settings.host, "[::1]");
     ck_assert_int_eq(settings.port, 1);
@@ -167,6 +235,39 @@ START_TEST(every_member_is_set) {
     ck_assert_str_eq(settings.guard_operations_networks, "10.1.0.0/16,fd00::/8");
     ck_assert_int_eq(settings.sweep_interval_ms, 11);
     ck_assert_int_eq(settings.sweep_batch, 12);
+    ck_assert(!settings.availability_guard_manual_release_enabled);
+    ck_assert_str_eq(settings.availability_guard_admin_tokens, "one,two,three");
+    ck_assert(!settings.availability_guard_notifications_enabled);
+    ck_assert_str_eq(settings.availability_guard_notification_topic, "t23");
+    ck_assert_str_eq(settings.availability_guard_notification_dlq_topic, "t24");
+    ck_assert_str_eq(settings.availability_guard_notification_recipients, "t25");
+    ck_assert(!settings.availability_guard_notification_consumer_enabled);
+    ck_assert_str_eq(settings.availability_guard_notification_consumer_group, "t27");
+    ck_assert_int_eq(settings.availability_guard_notification_consumer_max_retries, 28);
+    ck_assert_int_eq(settings.availability_guard_notification_consumer_retry_backoff_ms, 29);
+    ck_assert(!settings.availability_guard_notification_dry_run);
+    ck_assert_str_eq(settings.availability_guard_notification_signing_secret, "t31");
+    ck_assert(settings.availability_guard_notification_refuse_private_addresses);
+    ck_assert_int_eq(settings.availability_guard_notification_breaker_failures, 33);
+    ck_assert_int_eq(settings.availability_guard_notification_breaker_pause_ms, 34);
+    ck_assert(!settings.availability_guard_notification_email_enabled);
+    ck_assert_str_eq(settings.availability_guard_notification_email_webhook_url, "t36");
+    ck_assert_int_eq(settings.availability_guard_notification_email_timeout_ms, 37);
+    ck_assert_str_eq(settings.availability_guard_notification_email_api_key, "t38");
+    ck_assert(settings.availability_guard_notification_sms_enabled);
+    ck_assert_str_eq(settings.availability_guard_notification_sms_webhook_url, "t40");
+    ck_assert_int_eq(settings.availability_guard_notification_sms_timeout_ms, 41);
+    ck_assert_str_eq(settings.availability_guard_notification_sms_api_key, "t42");
+    ck_assert(settings.availability_guard_notification_slack_enabled);
+    ck_assert_str_eq(settings.availability_guard_notification_slack_webhook_url, "t44");
+    ck_assert_int_eq(settings.availability_guard_notification_slack_timeout_ms, 45);
+    ck_assert_str_eq(settings.availability_guard_notification_slack_api_key, "t46");
+    ck_assert(!settings.availability_guard_notification_sms_retry_uncertain);
+    ck_assert_str_eq(settings.kafka_brokers, "t48");
+    ck_assert_str_eq(settings.kafka_client_id, "t49");
+    ck_assert_int_eq(settings.relay_batch, 50);
+    ck_assert_int_eq(settings.relay_in_flight_max, 51);
+    ck_assert_int_eq(settings.relay_poll_interval_ms, 52);
     ck_assert_int_eq(settings.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(settings.log_format, LOG_FORMAT_TEXT);
 }
@@ -229,6 +330,16 @@ static const struct {
     {"DATABASE_URL=hunter2\xFF",
      "DATABASE_URL: the value (secret, not shown) is not allowed; allowed is 0 to 4096 bytes of "
      "UTF-8 without control characters\n"},
+    {"AVAILABILITY_GUARD_ADMIN_TOKENS=hunter2,,hunter3",
+     "AVAILABILITY_GUARD_ADMIN_TOKENS: the value (secret, not shown) is not allowed; allowed is "
+     "tokens of at most 512 visible ASCII characters, or sha256: and 64 hexadecimal digits, "
+     "separated by commas\n"},
+    {"AVAILABILITY_GUARD_NOTIFICATION_TOPIC=a b",
+     "AVAILABILITY_GUARD_NOTIFICATION_TOPIC: \"a b\" is not allowed; allowed is 1 to 249 "
+     "characters A-Z a-z 0-9 . _ -\n"},
+    {"AVAILABILITY_GUARD_NOTIFICATION_EMAIL_API_KEY=hunter2\x7f",
+     "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_API_KEY: the value (secret, not shown) is not "
+     "allowed; allowed is 0 to 4096 bytes of UTF-8 without control characters\n"},
     {"LOCK_DEFAULT_TTL_SECONDS=86401",
      "LOCK_DEFAULT_TTL_SECONDS: \"86401\" is not allowed; allowed is an integer that is not above "
      "LOCK_MAX_TTL_SECONDS, which is 86400\n"},
@@ -309,9 +420,44 @@ START_TEST(secrets_are_masked) {
 }
 END_TEST
 
+/* Whatever a secret is, neither what is printed nor what is complained about has it. */
+START_TEST(no_secret_is_ever_shown) {
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        static const char *const values[] = {"hunter2", "hunter2\x01", "hunter2,,", "hunter2 x"};
+        const struct settings_row *row = &settings_rows[i];
+        char variable[128];
+        if (!row->secret)
+            continue;
+        for (int k = 0; k < COUNT(values); k++) {
+            (void)snprintf(variable, sizeof(variable), "%s=%s", row->name, values[k]);
+            (void)load_one(variable);
+            ck_assert_ptr_null(strstr(report, "hunter2"));
+            char *text = printed();
+            ck_assert_ptr_null(strstr(text, "hunter2"));
+            free(text);
+        }
+    }
+}
+END_TEST
+
+/* What grants access, or leads to it. */
+START_TEST(what_is_secret) {
+    static const char *const parts[] = {"TOKEN", "SECRET", "KEY", "PASSWORD", "URL"};
+    int secrets = 0;
+    for (size_t i = 0; i < settings_rows_count; i++) {
+        bool named_so = false;
+        for (int k = 0; k < COUNT(parts); k++)
+            named_so = named_so || strstr(settings_rows[i].name, parts[k]) != NULL;
+        ck_assert_msg(settings_rows[i].secret == named_so, "%s", settings_rows[i].name);
+        secrets += named_so;
+    }
+    ck_assert_int_eq(secrets, 10);
+}
+END_TEST
+
 /* What is printed can be loaded again. */
 START_TEST(print_and_load_are_inverse) {
-    const char *variables[64] = {NULL};
+    const char *variables[256] = {NULL};
     int count = 0;
     ck_assert_int_eq(load((const char *[]){"HOST=::1", "PORT=81", "SHADOW_MODE=off",
                                            "GUARD_OPERATIONS_NETWORKS=10.0.0.0/8, ::/0",
@@ -322,7 +468,7 @@ START_TEST(print_and_load_are_inverse) {
     ck_assert_ptr_nonnull(copy);
     char *rest = NULL;
     for (char *text = strtok_r(copy, "\n", &rest); text; text = strtok_r(NULL, "\n", &rest)) {
-        ck_assert_int_lt(count, 63);
+        ck_assert_int_lt(count, 255);
         variables[count++] = text;
     }
     ck_assert_int_eq(count, (int)settings_rows_count);
@@ -431,6 +577,8 @@ static const struct {
     {"x ${", 1, "line 1: ${: not closed on its line\n"},
     {"${DB_PASSWORD}", 1, "line 1: ${DB_PASSWORD}: a secret must not be in a file\n"},
     {"${DATABASE_URL}", 1, "line 1: ${DATABASE_URL}: a secret must not be in a file\n"},
+    {"${AVAILABILITY_GUARD_ADMIN_TOKENS}", 1,
+     "line 1: ${AVAILABILITY_GUARD_ADMIN_TOKENS}: a secret must not be in a file\n"},
 };
 
 START_TEST(render_refuses) {
@@ -440,6 +588,40 @@ START_TEST(render_refuses) {
     ck_assert_int_eq(errors, bad_templates[_i].errors);
     ck_assert_str_eq(report, bad_templates[_i].report);
     ck_assert_str_eq(text, ""); /* no half of a file */
+    free(text);
+}
+END_TEST
+
+/* nginx takes each line as a pattern and its value; a token is written byte by byte, so that no
+ * character of it means anything to nginx or to a regular expression. */
+static const struct {
+    const char *tokens;
+    const char *map;
+} token_maps[] = {
+    {"", ""},
+    {"a", "    \"~^\\x61$\" known;\n"},
+    {" ab , c", "    \"~^\\x61\\x62$\" known;\n    \"~^\\x63$\" known;\n"},
+    {"\"~.*$\\;{}", "    \"~^\\x22\\x7e\\x2e\\x2a\\x24\\x5c\\x3b\\x7b\\x7d$\" known;\n"},
+    {"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+     "    \"~.\" unknown;\n"},
+    {"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad,a,"
+     "sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+     "    \"~^\\x61$\" known;\n    \"~.\" unknown;\n"},
+    {"sha256", "    \"~^\\x73\\x68\\x61\\x32\\x35\\x36$\" known;\n"},
+};
+
+START_TEST(renders_tokens) {
+    static const char template[] = "map {\n${ADMIN_TOKENS_MAP}}\n";
+    char variable[512];
+    char expected[512];
+    int errors = -1;
+    (void)snprintf(variable, sizeof(variable), "AVAILABILITY_GUARD_ADMIN_TOKENS=%s",
+                   token_maps[_i].tokens);
+    (void)snprintf(expected, sizeof(expected), "map {\n%s}\n", token_maps[_i].map);
+    ck_assert_int_eq(load_one(variable), 0);
+    char *text = render(template, sizeof(template) - 1, &errors);
+    ck_assert_int_eq(errors, 0);
+    ck_assert_str_eq(text, expected);
     free(text);
 }
 END_TEST
@@ -503,12 +685,15 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, long_values_are_shown_in_part);
     tcase_add_test(tcase, unknown_variables_of_ours_are_warned_about);
     tcase_add_test(tcase, secrets_are_masked);
+    tcase_add_test(tcase, no_secret_is_ever_shown);
+    tcase_add_test(tcase, what_is_secret);
     tcase_add_test(tcase, print_and_load_are_inverse);
     tcase_add_test(tcase, help_lists_every_setting);
     tcase_add_test(tcase, free_twice_does_no_harm);
     tcase_add_test(tcase, timeouts_are_derived);
     tcase_add_loop_test(tcase, renders, 0, COUNT(templates));
     tcase_add_loop_test(tcase, render_refuses, 0, COUNT(bad_templates));
+    tcase_add_loop_test(tcase, renders_tokens, 0, COUNT(token_maps));
     tcase_add_test(tcase, renders_large_and_binary_templates);
     tcase_add_test(tcase, render_tells_when_it_cannot_read_or_write);
     suite_add_tcase(suite, tcase);

@@ -12,9 +12,16 @@ static const struct settings_row host_row = {.kind = SETTINGS_HOST, .least = 1, 
 static const struct settings_row path_row = {.kind = SETTINGS_PATH, .least = 2, .greatest = 20};
 static const struct settings_row networks_row = {
     .kind = SETTINGS_NETWORKS, .least = 1, .greatest = 100};
+static const struct settings_row topic_row = {.kind = SETTINGS_TOPIC, .least = 1, .greatest = 12};
+static const struct settings_row tokens_row = {
+    .kind = SETTINGS_TOKENS, .least = 0, .greatest = 1200};
 static const struct settings_row boolean_row = {.kind = SETTINGS_BOOLEAN};
 static const struct settings_row integer_row = {
     .kind = SETTINGS_INTEGER, .least = -5, .greatest = 500};
+
+/* The digest of "abc", and the same without its last digit. */
+#define DIGEST "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define SHORT_DIGEST "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a"
 
 /* A value, and what is kept of it: NULL when it is refused. */
 struct sample {
@@ -133,6 +140,53 @@ static const struct sample texts[] = {
     {&networks_row, "localhost/8", NULL},
     {&networks_row, "all", NULL},
     {&networks_row, "10.0.0.0/99999999999999999999", NULL},
+
+    {&topic_row, "a", "a"},
+    {&topic_row, "Events.v1_-9", "Events.v1_-9"},
+    {&topic_row, "1234567890123", NULL},
+    {&topic_row, "...", "..."},
+    {&topic_row, "", NULL},
+    {&topic_row, ".", NULL},
+    {&topic_row, "..", NULL},
+    {&topic_row, "a b", NULL},
+    {&topic_row, " a", NULL},
+    {&topic_row, "a ", NULL},
+    {&topic_row, "a,b", NULL},
+    {&topic_row, "a/b", NULL},
+    {&topic_row, "a\n", NULL},
+    {&topic_row, "\xC3\xA9", NULL},
+
+    {&tokens_row, "", ""},
+    {&tokens_row, "a", "a"},
+    {&tokens_row, "a,b", "a,b"},
+    {&tokens_row, "  a ,  b  ", "a,b"},
+    {&tokens_row, "!\"#$%&'()*+-./:;<=>?@[\\]^_`{|}~", "!\"#$%&'()*+-./:;<=>?@[\\]^_`{|}~"},
+    {&tokens_row, DIGEST, DIGEST},
+    {&tokens_row, "a," DIGEST ", b", "a," DIGEST ",b"},
+    {&tokens_row, "sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+     "sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"},
+    {&tokens_row, "sha256", "sha256"},
+    {&tokens_row, "SHA256:x", "SHA256:x"},
+    {&tokens_row, SHORT_DIGEST, NULL},
+    {&tokens_row, DIGEST "0", NULL},
+    {&tokens_row, SHORT_DIGEST "g", NULL},
+    {&tokens_row, SHORT_DIGEST " d", NULL},
+    {&tokens_row, "sha256:", NULL},
+    {&tokens_row, "sha256:abc", NULL},
+    {&tokens_row, "a," SHORT_DIGEST, NULL},
+    {&tokens_row, " ", NULL},
+    {&tokens_row, ",", NULL},
+    {&tokens_row, "a,", NULL},
+    {&tokens_row, ",a", NULL},
+    {&tokens_row, "a,,b", NULL},
+    {&tokens_row, "a, ,b", NULL},
+    {&tokens_row, "a b", NULL},
+    {&tokens_row, "a\tb", NULL},
+    {&tokens_row, "a\n", NULL},
+    {&tokens_row, "a\x1F", NULL},
+    {&tokens_row, "a\x7F", NULL},
+    {&tokens_row, "a\xC2\xA0", NULL},
+    {&tokens_row, "\xC3\xA9", NULL},
 };
 
 START_TEST(texts_are_checked) {
@@ -153,6 +207,34 @@ START_TEST(texts_are_checked) {
     buffer_free(&b);
     ck_assert(settings_value_is_owned(sample->row));
     free(kept);
+}
+END_TEST
+
+/* A token has at most 512 characters, a list as many bytes as its setting may have. */
+START_TEST(bounds_of_tokens) {
+    char text[1202];
+    char *kept = NULL;
+    memset(text, 'a', sizeof text);
+    text[512] = '\0';
+    ck_assert_int_eq(settings_value_parse(&tokens_row, text, (void *)&kept), SETTINGS_OK);
+    ck_assert_uint_eq(strlen(kept), 512);
+    free(kept);
+    kept = NULL;
+    text[512] = 'a';
+    text[513] = '\0';
+    ck_assert_int_eq(settings_value_parse(&tokens_row, text, (void *)&kept), SETTINGS_WRONG);
+    text[513] = 'a';
+    for (size_t i = 399; i < sizeof text; i += 400)
+        text[i] = ',';
+    text[1199] = 'a';
+    text[1200] = '\0';
+    ck_assert_int_eq(settings_value_parse(&tokens_row, text, (void *)&kept), SETTINGS_OK);
+    free(kept);
+    kept = NULL;
+    text[1200] = 'a';
+    text[1201] = '\0';
+    ck_assert_int_eq(settings_value_parse(&tokens_row, text, (void *)&kept), SETTINGS_WRONG);
+    ck_assert_ptr_null(kept);
 }
 END_TEST
 
@@ -243,6 +325,7 @@ Suite *unit_suite(void) {
     TCase *tcase = tcase_create("settings_value");
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, texts_are_checked, 0, COUNT(texts));
+    tcase_add_test(tcase, bounds_of_tokens);
     tcase_add_test(tcase, bytes_that_reach_nginx);
     tcase_add_loop_test(tcase, booleans_are_checked, 0, COUNT(booleans));
     tcase_add_loop_test(tcase, integers_are_checked, 0, COUNT(integers));
