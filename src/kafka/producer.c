@@ -178,6 +178,9 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_mess
     const rd_kafka_resp_err_t error = produce(p, message, headers);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_headers_destroy(headers);
+    /* Known here before it is told by the queue. */
+    if (error == RD_KAFKA_RESP_ERR__FATAL)
+        p->fatal = true;
     return error;
 }
 

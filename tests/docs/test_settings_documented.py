@@ -69,7 +69,7 @@ def test_all_names_in_the_pages_exist(program):
               "GUARD_SQL_DIR", "GUARD_MIGRATE_LOCK_TIMEOUT_MS",  # of sql/migrate
               "AVAILABILITY_GUARD_FAILOPEN",  # the example of a mistake
               # other words that look like settings
-              "DB_", "AVAILABILITY_GUARD_"}
+              "DB_", "AVAILABILITY_GUARD_", "AVAILABILITY_GUARD_NOTIFICATION"}
     pages = [SOURCE / "README.md", *sorted((SOURCE / "docs").rglob("*.md")),
              *sorted((SOURCE / "docs").rglob("*.8"))]
     looks_so = re.compile(r"\b(?:GUARD|AVAILABILITY_GUARD|LOCK|DB|SWEEP)_[A-Z_]*")

@@ -15,11 +15,14 @@ from database import Database
 from kafka import produce
 from notifiers import (CHANNELS, EMAIL, PHONE, PREFIX, SLACK, SOON, Event, deliveries, instant,
                        notifier_house, now_text)
+from relays import is_instrumented
 from systems import SOURCE, part_folder, wait_for
 
 pytestmark = pytest.mark.kafka
 
 HEALTHY_SECONDS_MAX = 2.0
+# With as many events under way as it takes; half of it is what Kafka's client has fetched.
+MEMORY_KIB_MAX = 96 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +170,10 @@ def test_more_events_wait_than_it_can_hold(house, name):
         house.sink.behave_well()
         house.wait_committed(count, 120)
         memory = notifier.memory_max_kib()
+        print(f"memory {memory} KiB")
         notifier.stop()
     assert not notifier.said("was held up")
-    assert memory < 128 * 1024 or notifier.house.system.worker_command
+    assert memory < MEMORY_KIB_MAX or is_instrumented() or house.system.worker_command
     wanted = {event.webhook_id("email") for event in events}
     assert set(house.ids("email")) == wanted
 
@@ -404,8 +408,9 @@ def test_killed_at_random_moments(house, name, ledger):
         for found in twice:
             assert len({record["body"] for record in found}) == 1
             for one, other in itertools.pairwise(found):
-                assert any(instant(one["time"]) - 0.01 <= kill <= instant(other["time"])
-                           and kill - instant(one["time"]) < 2 for kill in kills)
+                # What waits to be accepted is recorded after the process has died.
+                assert any(abs(kill - instant(one["time"])) < 2
+                           and kill < instant(other["time"]) for kill in kills)
     assert all(deliveries(ledger, event) == dict.fromkeys(CHANNELS, "DELIVERED")
                for event in events)
 

@@ -75,6 +75,21 @@ class Session:
             ([tenant for tenant, _ in pairs], [id_ for _, id_ in pairs], nulls,
              ["TEST"] * len(pairs), nulls, nulls))
 
+    def manual_release(self, *pairs, recipients=None, audits=None):
+        """Answers by ordinal; audit ids are new where none are given."""
+        nulls = [None] * len(pairs)
+        answers = self.execute(
+            "SELECT * FROM guard.manual_release_batch(%s::uuid[], %s::uuid[], %s::uuid[],"
+            " %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+            " %s::jsonb[], %s::jsonb[])",
+            ([tenant for tenant, _ in pairs], [id_ for _, id_ in pairs], nulls,
+             audits or [uuid.uuid4() for _ in pairs], [uuid.uuid4() for _ in pairs],
+             ["TEST"] * len(pairs), ["ops"] * len(pairs), ["Alex"] * len(pairs), nulls, nulls,
+             nulls, [recipients] * len(pairs)))
+        answers.sort(key=lambda a: a.ordinal)
+        assert [a.ordinal for a in answers] == list(range(1, len(pairs) + 1))
+        return answers
+
     def begin(self):
         self.execute("BEGIN")
 

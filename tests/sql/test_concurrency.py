@@ -186,6 +186,111 @@ def test_everything_at_once(open_session, owner):
     assert tally.counts["deadlocks"] == 0
 
 
+def some_locks(session, dice, count):
+    rows = session.execute("SELECT tenant_id, id FROM inventory_locks_shadow"
+                           " WHERE status = 'ACTIVE'")
+    return [(row.tenant_id, row.id) for row in dice.sample(rows, min(len(rows), count))]
+
+
+def broken_chains(owner):
+    return owner.execute("SELECT * FROM guard.verify_audit_chains() WHERE problem IS NOT NULL")
+
+
+def test_manual_releases_among_everything(open_session, owner):
+    """Releases by force of locks of both tenants, in any order, beside all that else goes on: no
+    circle of waits, an audit row and an event for each of them, and chains without a break."""
+    tally = Tally()
+    done = {"RELEASED": 0, "NOT_ACTIVE": 0, "NOT_FOUND": 0}
+    lock = threading.Lock()
+
+    def release_by_force(session, dice):
+        pairs = some_locks(session, dice, 8)
+        # Others that nobody has, and some that come into being just now.
+        pairs += [(dice.choice(TENANTS), uuid.UUID(int=number)) for number in
+                  dice.sample(range(1, 90), 4)]
+        pairs = list(dict.fromkeys(pairs))
+        dice.shuffle(pairs)
+        try:
+            answers = session.manual_release(*pairs, recipients='["x"]')
+        except psycopg2.errors.DeadlockDetected:
+            tally.add_deadlock()
+            return
+        with lock:
+            for answer in answers:
+                done[answer.outcome] += 1
+
+    def release(session, dice):
+        pairs = some_locks(session, dice, 4)
+        if pairs:
+            session.release(*pairs)
+
+    def bulk_release(session, dice):
+        tenant = dice.choice(TENANTS)
+        ids = [id_ for owner_, id_ in some_locks(session, dice, 8) if owner_ == tenant]
+        session.execute("SELECT guard.bulk_release(%s, %s::uuid[], 'BULK', NULL, %s)",
+                        (tenant, ids, uuid.UUID(int=dice.getrandbits(120))))
+
+    def let_run_out(session, dice):
+        for pair in some_locks(session, dice, 3):
+            session.execute("UPDATE inventory_locks_shadow SET expires_at = clock_timestamp()"
+                            " WHERE tenant_id = %s AND id = %s", pair)
+
+    def sweep(session, _dice):
+        session.execute("SELECT guard.sweep_expired(50)")
+        session.execute("SELECT guard.purge_finished(1, 50)")
+
+    def observe(session, _dice):
+        assert overlaps(session) == 0
+        assert broken_chains(session) == []
+
+    run_batches(open_session, tally, 120,
+                [release_by_force, release_by_force, release_by_force, release, bulk_release,
+                 let_run_out, sweep, observe],
+                ids=60, rooms=6, days=8, size=12)
+    print(tally.counts, done)
+    check_database(owner, tally)
+    assert tally.counts["deadlocks"] == 0
+    assert min(done.values()) > 10, "not everything was at stake"
+    assert broken_chains(owner) == []
+    (rows, numbers), = owner.execute(
+        "SELECT count(*), sum(sequence) FROM guard.audit_heads JOIN inventory_lock_audits"
+        " USING (tenant_id, sequence)")
+    assert rows == len(TENANTS) and numbers == done["RELEASED"]
+    assert owner.execute("SELECT count(*) FROM inventory_lock_audits") == [(done["RELEASED"],)]
+    assert owner.execute("SELECT count(DISTINCT event_id) FROM guard.outbox") == [
+        (done["RELEASED"],)]
+    # In the order of the chain, times don't go back.
+    assert owner.execute(
+        "SELECT a.id FROM inventory_lock_audits AS a JOIN inventory_lock_audits AS b"
+        " ON b.tenant_id = a.tenant_id AND b.sequence = a.sequence + 1"
+        " WHERE b.created_at < a.created_at") == []
+
+
+def test_manual_releases_of_two_tenants_crosswise(open_session, owner):
+    """Each batch has locks of both tenants, in another order: heads are taken in one order."""
+    locks = [Request(number, 0, 1, room=number, tenant=number % 2) for number in range(1, 321)]
+    open_session().lock(*locks)
+    deadlocks = []
+
+    def work(number):
+        session, dice = open_session(), random.Random(number)
+        mine = locks[number::SESSIONS] + locks[(number + 1) % SESSIONS::SESSIONS]
+        for turn in range(0, len(mine), 8):
+            batch = dice.sample(mine, 8)
+            try:
+                session.manual_release(*((lock.tenant, lock.id) for lock in batch))
+            except psycopg2.errors.DeadlockDetected:
+                deadlocks.append(turn)
+
+    in_threads(SESSIONS, work)
+    assert deadlocks == []
+    assert broken_chains(owner) == []
+    (released, audits), = owner.execute(
+        "SELECT (SELECT count(*) FROM inventory_locks_shadow WHERE status = 'RELEASED') AS locks,"
+        " (SELECT count(DISTINCT lock_id) FROM inventory_lock_audits) AS audits")
+    assert released == audits > 100
+
+
 def test_one_place_one_winner(open_session, owner):
     """Every round, all sessions want the same room; then the same type."""
     rounds, winners = 60, []
@@ -351,6 +456,117 @@ def test_two_releases_of_one_lock(open_session, owner):
     one.end()
     assert [a.outcome for a in call.result()] == ["RELEASED"]
     assert owner.execute("SELECT released_at FROM inventory_locks_shadow") == [(first,)]
+
+
+def test_a_manual_release_waits_for_a_renewal(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 1, room=1))
+    one.begin()
+    one.lock(Request(1, 0, 1, room=1, ttl=60))
+    call = Background(owner, two, lambda: two.manual_release((TENANTS[0], uuid.UUID(int=1))))
+    call.wait_blocked()
+    (resumed,), = one.execute("SELECT clock_timestamp()")
+    one.end()
+    assert [a.outcome for a in call.result()] == ["RELEASED"]
+    (released_at, ttl), = owner.execute("SELECT released_at, ttl_seconds"
+                                        " FROM inventory_locks_shadow")
+    assert ttl == 60 and released_at > resumed
+
+
+@pytest.mark.parametrize("end, outcomes", [
+    ("COMMIT", [("NOT_ACTIVE", "RELEASED")]), ("ROLLBACK", [("RELEASED", "RELEASED")])])
+def test_two_manual_releases_of_one_lock(open_session, owner, end, outcomes):
+    one, two = open_session(), open_session()
+    pair = (TENANTS[0], uuid.UUID(int=1))
+    one.lock(Request(1, 0, 1, room=1))
+    one.begin()
+    one.manual_release(pair)
+    call = Background(owner, two, lambda: two.manual_release(pair))
+    call.wait_blocked()
+    one.end(end)
+    assert [(a.outcome, a.status) for a in call.result()] == outcomes
+    assert owner.execute("SELECT sequence FROM inventory_lock_audits") == [(1,)]
+    assert broken_chains(owner) == []
+
+
+def test_a_manual_release_sent_again_while_the_first_is_under_way(open_session, owner):
+    """The first connection broke, its statement goes on: still one audit row."""
+    one, two = open_session(), open_session()
+    pair, audits = (TENANTS[0], uuid.UUID(int=1)), [uuid.uuid4()]
+    one.lock(Request(1, 0, 1, room=1))
+    one.begin()
+    one.manual_release(pair, audits=audits, recipients='["x"]')
+    call = Background(owner, two, lambda: two.manual_release(pair, audits=audits,
+                                                             recipients='["x"]'))
+    call.wait_blocked()
+    one.end()
+    assert [(a.outcome, a.status) for a in call.result()] == [("RELEASED", "RELEASED")]
+    assert owner.execute("SELECT id FROM inventory_lock_audits") == [(audits[0],)]
+    assert owner.execute("SELECT count(*) FROM guard.outbox") == [(1,)]
+
+
+def test_a_lock_that_comes_while_a_manual_release_waits(open_session, owner):
+    """It was not there when the rows were locked, and to lock it later would be out of order."""
+    one, two, three = open_session(), open_session(), open_session()
+    one.lock(Request(2, 0, 1, room=2))
+    one.begin()
+    one.execute("SELECT FROM inventory_locks_shadow FOR UPDATE")
+    call = Background(owner, two, lambda: two.manual_release((TENANTS[0], uuid.UUID(int=1)),
+                                                             (TENANTS[0], uuid.UUID(int=2))))
+    call.wait_blocked()
+    three.lock(Request(1, 0, 1, room=1))
+    one.end()
+    assert [a.outcome for a in call.result()] == ["NOT_FOUND", "RELEASED"]
+    assert owner.execute("SELECT status FROM inventory_locks_shadow ORDER BY id") == [
+        ("ACTIVE",), ("RELEASED",)]
+
+
+def test_releases_of_one_tenant_take_turns_in_the_chain(open_session, owner):
+    """Numbers are in the order of commits: a row that is undone leaves no gap."""
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 1, room=1), Request(2, 0, 1, room=2), Request(3, 0, 1, tenant=1))
+    one.begin()
+    one.manual_release((TENANTS[0], uuid.UUID(int=1)))
+    call = Background(owner, two, lambda: two.manual_release((TENANTS[0], uuid.UUID(int=2))))
+    call.wait_blocked()
+    one.end("ROLLBACK")
+    assert [a.outcome for a in call.result()] == ["RELEASED"]
+    assert owner.execute("SELECT lock_id, sequence FROM inventory_lock_audits") == [
+        (uuid.UUID(int=2), 1)]
+    # Another tenant's do not wait.
+    two.execute("SET statement_timeout = '5s'")
+    one.begin()
+    one.manual_release((TENANTS[0], uuid.UUID(int=1)))
+    assert [a.outcome for a in two.manual_release((TENANTS[1], uuid.UUID(int=3)))] == ["RELEASED"]
+    one.end()
+    assert broken_chains(owner) == []
+
+
+def test_a_lock_waits_for_a_manual_release_and_wins(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 2, room=1))
+    one.begin()
+    one.manual_release((TENANTS[0], uuid.UUID(int=1)))
+    call = Background(owner, two, lambda: two.lock(Request(2, 1, 3, room=1)))
+    call.wait_blocked()
+    one.end()
+    answer, = call.result()
+    assert answer.outcome == "LOCKED"
+
+
+def test_the_purge_of_deliveries_passes_over_rows_in_hand(open_session, owner):
+    one, two = open_session(), open_session()
+    for number in range(1, 6):
+        one.execute("SELECT guard.record_delivery(%s, %s, 'email', 'DEAD', 1)",
+                    (TENANTS[0], uuid.UUID(int=number)))
+    owner.execute("UPDATE guard.deliveries SET created_at = now() - interval '9 days'")
+    one.begin()
+    one.execute("SELECT guard.record_delivery(%s, %s, 'email', 'DELIVERED', 1)",
+                (TENANTS[0], uuid.UUID(int=3)))
+    two.execute("SET statement_timeout = '5s'")
+    assert two.execute("SELECT guard.purge_deliveries(5, 100)") == [(4,)]
+    one.end()
+    assert two.execute("SELECT guard.purge_deliveries(5, 100)") == [(1,)]
 
 
 def test_the_sweep_passes_over_rows_in_hand(open_session, owner):
