@@ -279,9 +279,13 @@ AS $$
 DECLARE
     v_count integer;
 BEGIN
+    -- Each by the primary key: OFFSET 0 leaves no other order, whatever was known of the table
+    -- when this was planned. An event is never updated, so its place is the same below.
     DELETE FROM guard.outbox AS o
-    USING unnest(p_xids, p_ids) AS d (xid, id)
-    WHERE o.xid = d.xid AND o.id = d.id;
+    WHERE o.ctid = ANY (ARRAY(
+        SELECT e.ctid FROM unnest(p_xids, p_ids) AS d (xid, id),
+        LATERAL (SELECT e.ctid FROM guard.outbox AS e
+                 WHERE e.xid = d.xid AND e.id = d.id OFFSET 0) AS e));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     RETURN v_count;
 END
@@ -354,7 +358,11 @@ BEGIN
         SELECT i.ordinal FROM unnest(p_tenants, p_ids) WITH ORDINALITY AS i (tenant_id, id, ordinal)
         ORDER BY i.tenant_id, i.id
     LOOP
-        PERFORM FROM public.inventory_lock_audits AS a
+        -- By an order that only the primary key has: other indexes begin with the tenant too,
+        -- and a plan made while the table was empty would take any of them.
+        PERFORM FROM (SELECT a.tenant_id, a.id FROM public.inventory_lock_audits AS a
+                      WHERE (a.tenant_id, a.id) >= (p_tenants[v_i], p_audits[v_i])
+                      ORDER BY a.tenant_id, a.id LIMIT 1) AS a
         WHERE a.tenant_id = p_tenants[v_i] AND a.id = p_audits[v_i];
         IF FOUND THEN
             RETURN NEXT ROW(v_i, 'RELEASED', 'RELEASED')::guard.manual_release_answer;

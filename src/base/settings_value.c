@@ -304,8 +304,8 @@ void settings_value_append_allowed(struct buffer *b, const struct settings_row *
     case SETTINGS_TOKENS:
         buffer_printf(
             b,
-            "tokens of at most %d visible ASCII characters, or sha256: and 64 hexadecimal "
-            "digits, separated by commas",
+            "tokens of at most %d visible ASCII characters or sha256:DIGEST (64 hexadecimal "
+            "digits), separated by commas",
             TOKEN_MAX);
         break;
     case SETTINGS_LEVEL:

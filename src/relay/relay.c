@@ -87,14 +87,16 @@ static void tell_failure(struct relay *r) {
     r->told = true;
 }
 
-/* Kafka refuses something in these events for its own sake. */
+/* Kafka refuses something in these events for its own sake. The events of a refused batch are all
+ * marked: if it is one event only, and the first of those that are open, it is found. */
 static void isolate_refused(struct relay *r) {
-    if (r->flight.open.count == 1) {
+    const int64_t span = flight_span_refused(&r->flight);
+    if (span == 1) {
         pass_over(r, r->flight.open.first, rd_kafka_err2str(r->failure));
         flight_remove(&r->flight, r->flight.open.first);
         return;
     }
-    r->singly = flight_span_refused(&r->flight);
+    r->singly = span;
     log_warn("Kafka refuses one of %" PRId64 " events, or their number: %s; they are sent one at a"
              " time",
              r->singly, rd_kafka_err2str(r->failure));

@@ -57,6 +57,7 @@ def wait_for_all(system, locks, seconds_max):
     return found
 
 
+@pytest.mark.smoke
 def test_a_release_is_announced_on_every_channel(request):
     with running(request.session, kafka=True, sink=True, **QUICK) as system:
         tenant = Tenant(system.base_url)

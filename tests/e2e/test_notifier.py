@@ -219,7 +219,8 @@ def test_channels_that_were_served_before_are_left_alone(house, name, ledger):
 # --- events that are none --------------------------------------------------------------------
 
 
-def malformed_messages():
+def malformed_messages(size):
+    """Those with the longest junk, of this size, are longer than the topic of letters takes."""
     good = Event()
     key, value, headers = good.message
     content = json.loads(value)
@@ -232,15 +233,14 @@ def malformed_messages():
     yield "no lock", (key, json.dumps({k: v for k, v in content.items() if k != "lockId"}), headers)
     yield "no headers", (key, value, None)
     yield "no event id", (key, value, {**headers, "event-id": "x"})
-    yield "huge", (key, json.dumps({**content, "extra": "x" * 900_000 * 2}), headers)
-    yield "huge junk", (None, b"\0" * 2_000_000, [("dlq-source-topic", "forged"), ("a", None)])
+    yield "huge", (key, json.dumps({**content, "extra": ["x" * size]})[:size], headers)
+    yield "huge junk", (None, b"\0" * size, [("dlq-source-topic", "forged"), ("a", None)])
     yield "too many recipients", (key, json.dumps({**content, "recipients": [EMAIL] * 5000}), headers)
 
 
 def test_malformed_events_are_dead_lettered_and_the_rest_goes_on(house, name):
-    if not house.system.kafka.private:
-        pytest.skip("a real Kafka takes no huge messages")
-    bad = dict(malformed_messages())
+    # A real Kafka takes no more than 1 MiB with everything around it.
+    bad = dict(malformed_messages(2_000_000 if house.system.kafka.private else 1_040_000))
     before, after = Event(), Event()
     with house.notifier(name) as notifier, house.dead_letters() as letters:
         house.announce(before)

@@ -304,17 +304,21 @@ static const struct {
     const char *cursor;
 } pages[] = {{0, NULL}, {1, NULL}, {2, NULL}, {2, "101"}};
 
-static void check_page(int number, size_t members) {
-    receive(&(struct outcome){.kind = OUTCOME_AUDITED, .row = {result, 0}, .count = number});
-    ck_assert_int_eq(door.status, 200);
-    ck_assert_uint_eq(json_object_size(answer), members);
+static void check_rows(size_t count) {
     const json_t *audits = json_object_get(answer, "audits");
-    ck_assert_uint_eq(json_array_size(audits), pages[number].shown);
-    for (size_t i = 0; i < pages[number].shown; i++) {
+    ck_assert_uint_eq(json_array_size(audits), count);
+    for (size_t i = 0; i < count; i++) {
         const json_t *audit = json_array_get(audits, i);
         ck_assert_uint_eq(json_object_size(audit), 10); /* without the number */
         ck_assert_pstr_eq(json_string_value(json_object_get(audit, "reason")), "text");
     }
+}
+
+static void check_page(int number, size_t members) {
+    receive(&(struct outcome){.kind = OUTCOME_AUDITED, .row = {result, 0}, .count = number});
+    ck_assert_int_eq(door.status, 200);
+    ck_assert_uint_eq(json_object_size(answer), members);
+    check_rows(pages[number].shown);
     if (pages[number].cursor == NULL)
         ck_assert(json_is_null(json_object_get(answer, "nextCursor")));
     else
@@ -370,7 +374,7 @@ static char *const wrong_tokens[] = {
     "HTTP_X_GUARD_ADMIN_TOKEN=let.me/inn",
     "HTTP_X_GUARD_ADMIN_TOKEN=LET.ME/IN",
     "HTTP_X_GUARD_ADMIN_TOKEN=other,let.me/in",
-    "HTTP_AUTHORIZATION=" TOKEN,
+    "HTTP_AUTHORIZATION=let.me/in",
 };
 
 static void check_refusal(void) {
@@ -418,25 +422,29 @@ static const struct {
     const char *body;
     int status;
     const char *code;
+    const char *allow; /* NULL: not said */
 } refusals[] = {
-    {"GET", RELEASE_URI, "", 405, "method_not_allowed"},
-    {"DELETE", RELEASE_URI, "{}", 405, "method_not_allowed"},
-    {"POST", "/v1/locks/audit", "", 405, "method_not_allowed"},
-    {"POST", "/v1/locks/" LOCK "/audit", "", 405, "method_not_allowed"},
-    {"DELETE", "/v1/locks/audit", "", 405, "method_not_allowed"},
-    {"POST", RELEASE_URI, "", 400, "invalid_json"},
-    {"POST", RELEASE_URI, "[]", 400, "invalid_json"},
-    {"POST", RELEASE_URI, "{", 400, "invalid_json"},
-    {"POST", RELEASE_URI, "{}", 400, "invalid_request"},
-    {"POST", "/v1/locks/x/manual-release", "{" MEMBERS "}", 400, "invalid_request"},
-    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":\"gm@hotel.example\"}", 400, "invalid_request"},
-    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":[1]}", 400, "invalid_request"},
-    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":null}", 400, "invalid_request"},
-    {"POST", RELEASE_URI, "{" MEMBERS ",\"actorEmail\":null}", 400, "invalid_request"},
-    {"GET", "/v1/locks/x/audit?tenantId=" TENANT, "", 400, "invalid_request"},
-    {"GET", "/v1/locks/" LOCK "/audit", "", 400, "invalid_request"},
-    {"GET", "/v1/locks/audit", "", 400, "invalid_request"},
-    {"GET", "/v1/locks/audit?tenantId=" TENANT "&limit=1&limit=1", "", 400, "invalid_request"},
+    {"GET", RELEASE_URI, "", 405, "method_not_allowed", "POST"},
+    {"DELETE", RELEASE_URI, "{}", 405, "method_not_allowed", "POST"},
+    {"POST", "/v1/locks/audit", "", 405, "method_not_allowed", "GET, HEAD"},
+    {"POST", "/v1/locks/" LOCK "/audit", "", 405, "method_not_allowed", "GET, HEAD"},
+    {"DELETE", "/v1/locks/audit", "", 405, "method_not_allowed", "GET, HEAD"},
+    {"GET", "/v1/notifications/manual-release/test", "", 405, "method_not_allowed", "POST"},
+    {"POST", RELEASE_URI, "", 400, "invalid_json", NULL},
+    {"POST", RELEASE_URI, "[]", 400, "invalid_json", NULL},
+    {"POST", RELEASE_URI, "{", 400, "invalid_json", NULL},
+    {"POST", RELEASE_URI, "{}", 400, "invalid_request", NULL},
+    {"POST", "/v1/locks/x/manual-release", "{" MEMBERS "}", 400, "invalid_request", NULL},
+    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":\"gm@hotel.example\"}", 400, "invalid_request",
+     NULL},
+    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":[1]}", 400, "invalid_request", NULL},
+    {"POST", RELEASE_URI, "{" MEMBERS ",\"notify\":null}", 400, "invalid_request", NULL},
+    {"POST", RELEASE_URI, "{" MEMBERS ",\"actorEmail\":null}", 400, "invalid_request", NULL},
+    {"GET", "/v1/locks/x/audit?tenantId=" TENANT, "", 400, "invalid_request", NULL},
+    {"GET", "/v1/locks/" LOCK "/audit", "", 400, "invalid_request", NULL},
+    {"GET", "/v1/locks/audit", "", 400, "invalid_request", NULL},
+    {"GET", "/v1/locks/audit?tenantId=" TENANT "&limit=1&limit=1", "", 400, "invalid_request",
+     NULL},
 };
 
 START_TEST(order_of_checks) {
@@ -445,6 +453,12 @@ START_TEST(order_of_checks) {
     read_answer();
     ck_assert_int_eq(door.status, refusals[_i].status);
     ck_assert_pstr_eq(member("error"), refusals[_i].code);
+    const struct text_span allow = door_header(&door, "Allow");
+    ck_assert_int_eq(allow.data != NULL, refusals[_i].allow != NULL);
+    if (refusals[_i].allow != NULL) {
+        ck_assert_uint_eq(allow.length, strlen(refusals[_i].allow));
+        ck_assert_mem_eq(allow.data, refusals[_i].allow, allow.length);
+    }
     ck_assert_ptr_null(door_command(&door));
 }
 END_TEST

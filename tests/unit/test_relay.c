@@ -341,6 +341,15 @@ static void fail_produce(rd_kafka_resp_err_t error, int times) {
         rd_kafka_mock_push_request_errors(cluster, PRODUCE, 1, error);
 }
 
+/* While the broker is away they gather, and then go in one batch. */
+static void refuse_batch_of(int count, rd_kafka_resp_err_t error) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    fill(count);
+    run_until(sent_all, count);
+    fail_produce(error, 1);
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+}
+
 START_TEST(all_is_sent_and_deleted) {
     begin();
     fill(EVENTS_MAX);
@@ -384,8 +393,7 @@ START_TEST(a_batch_that_is_refused_goes_one_by_one) {
     begin();
     fill(1);
     run_until(left_is, 0);
-    fail_produce(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 1);
-    fill(50);
+    refuse_batch_of(50, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     run_until(left_is, 0);
     check_deleted(51);
     ck_assert_int_eq(relay.passed_count, 0);
@@ -402,9 +410,7 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     begin();
     fill(1);
     run_until(left_is, 0);
-    /* A batch, and then its first event. */
-    fail_produce(RD_KAFKA_RESP_ERR_INVALID_RECORD, 1);
-    fill(50);
+    refuse_batch_of(50, RD_KAFKA_RESP_ERR_INVALID_RECORD);
     run_until(sends_singly, 0);
     /* What the dropped client has sent is not to use up the error: it goes with its connection. */
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
@@ -420,6 +426,21 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     owner.lost(owner.context);
     run_until(left_is, 0);
     ck_assert_int_eq(relay.passed_count, 0);
+}
+END_TEST
+
+/* It is found at once: nothing else was in its batch. */
+START_TEST(a_refused_batch_of_one_event) {
+    ck_assert_int_eq(setenv("KAFKA_PROPERTY_BATCH_NUM_MESSAGES", "1", 1), 0);
+    begin();
+    fill(1);
+    run_until(left_is, 0);
+    refuse_batch_of(50, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    run_until(passed_over, 1);
+    ck_assert_int_eq(relay.singly, 0);
+    run_until(left_is, 1);
+    ck_assert(outbox.there[1]);
+    check_deleted(50);
 }
 END_TEST
 
@@ -546,6 +567,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, no_right_to_the_topic_is_waited_out);
     tcase_add_test(tcase, a_batch_that_is_refused_goes_one_by_one);
     tcase_add_test(tcase, an_event_that_is_refused_alone_is_passed_over);
+    tcase_add_test(tcase, a_refused_batch_of_one_event);
     tcase_add_test(tcase, an_event_without_a_topic_is_passed_over);
     tcase_add_test(tcase, a_full_client_is_waited_for);
     tcase_add_test(tcase, a_lost_connection_forgets_what_is_on_its_way);

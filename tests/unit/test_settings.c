@@ -332,7 +332,7 @@ static const struct {
      "UTF-8 without control characters\n"},
     {"AVAILABILITY_GUARD_ADMIN_TOKENS=hunter2,,hunter3",
      "AVAILABILITY_GUARD_ADMIN_TOKENS: the value (secret, not shown) is not allowed; allowed is "
-     "tokens of at most 512 visible ASCII characters, or sha256: and 64 hexadecimal digits, "
+     "tokens of at most 512 visible ASCII characters or sha256:DIGEST (64 hexadecimal digits), "
      "separated by commas\n"},
     {"AVAILABILITY_GUARD_NOTIFICATION_TOPIC=a b",
      "AVAILABILITY_GUARD_NOTIFICATION_TOPIC: \"a b\" is not allowed; allowed is 1 to 249 "
