@@ -179,7 +179,7 @@ class House:
         self.begin()
 
     def begin(self):
-        """For each test: topics and a group of its own, and a sink that has forgotten everything."""
+        """For each test: topics and a group of its own, and a sink that knows nothing."""
         mark = uuid.uuid4().hex
         self.topics = {PREFIX + "TOPIC": f"notices-{mark}", PREFIX + "DLQ_TOPIC": f"dead-{mark}",
                        PREFIX + "CONSUMER_GROUP": f"notifier-{mark}"}
@@ -299,6 +299,14 @@ def deliveries(database, event):
     rows = database.rows("SELECT channel, state FROM guard.deliveries WHERE tenant_id = %s"
                          " AND event_id = %s", (event.tenant_id, event.event_id))
     return {row["channel"]: row["state"] for row in rows}
+
+
+def check_holds(condition, seconds, what):
+    """The condition holds all this time: for what must not happen."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert condition(), what
+        time.sleep(0.1)
 
 
 def instant(text):

@@ -131,7 +131,8 @@ class Relay:
                     "AVAILABILITY_GUARD_NOTIFICATION_TOPIC": topic,
                     "RELAY_POLL_INTERVAL_MS": "100", "LOG_LEVEL": "debug",
                     **{key: str(value) for key, value in settings.items()}}
-        self._program = house.system.program("availability-guard-relay")
+        self._argv = [*house.system.worker_command,
+                      str(house.system.program("availability-guard-relay"))]
         self.process = None
 
     def __enter__(self):
@@ -143,7 +144,7 @@ class Relay:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([self._program], env=self.env, stdout=log, stderr=log,
+            self.process = subprocess.Popen(self._argv, env=self.env, stdout=log, stderr=log,
                                             cwd="/")
         return self
 

@@ -216,6 +216,19 @@ def test_channels_that_were_served_before_are_left_alone(house, name, ledger):
     assert deliveries(ledger, event) == {"email": "DELIVERED", "sms": "DEAD", "slack": "DELIVERED"}
 
 
+def test_old_entries_of_the_ledger_are_deleted(house, name, ledger):
+    old, kept = Event(), Event()
+    for event, days in ((old, 31), (kept, 29)):
+        ledger.execute("INSERT INTO guard.deliveries (tenant_id, event_id, channel, state,"
+                       " attempts, created_at) VALUES (%s, %s, 'email', 'DELIVERED', 1,"
+                       " clock_timestamp() - make_interval(days => %s))",
+                       (event.tenant_id, event.event_id, days))
+    with house.notifier(name) as notifier:
+        wait_for(lambda: not deliveries(ledger, old), SOON, "the old entry is deleted")
+        notifier.stop()
+    assert deliveries(ledger, kept) == {"email": "DELIVERED"}
+
+
 # --- events that are none --------------------------------------------------------------------
 
 
@@ -235,7 +248,8 @@ def malformed_messages(size):
     yield "no event id", (key, value, {**headers, "event-id": "x"})
     yield "huge", (key, json.dumps({**content, "extra": ["x" * size]})[:size], headers)
     yield "huge junk", (None, b"\0" * size, [("dlq-source-topic", "forged"), ("a", None)])
-    yield "too many recipients", (key, json.dumps({**content, "recipients": [EMAIL] * 5000}), headers)
+    crowd = {**content, "recipients": [EMAIL] * 5000}
+    yield "too many recipients", (key, json.dumps(crowd), headers)
 
 
 def test_malformed_events_are_dead_lettered_and_the_rest_goes_on(house, name):
@@ -295,7 +309,7 @@ def test_a_letter_is_the_event_and_why(house, name, ledger):
 
 @pytest.fixture(scope="module")
 def patient(common):
-    """(house, notifier, dead letters) of one notifier that many tests share; it makes three tries."""
+    """(house, notifier, dead letters) of one notifier for many tests; it makes three tries."""
     view = copy.copy(common)
     view.begin()
     settings = {"CONSUMER_MAX_RETRIES": 2, "EMAIL_TIMEOUT_MS": 500, "BREAKER_FAILURES": 1000,

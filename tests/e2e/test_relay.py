@@ -16,6 +16,8 @@ from relays import (Outbox, Relay, check_complete, check_contents, check_once, c
 from shape import new_id
 from systems import wait_for
 
+pytestmark = pytest.mark.kafka
+
 # On a machine with nothing to do it takes a tenth of this.
 SOON = 20.0
 # After a leader died: its connection ends, the other asks every 100 ms.

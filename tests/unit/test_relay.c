@@ -79,9 +79,10 @@ static uint64_t get_be(const char *at, int bytes) {
 static PGresult *result_of(const unsigned *types, int columns) {
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc attributes[16];
+    char name[] = "x";
     memset(attributes, 0, sizeof attributes);
     for (int i = 0; i < columns; i++) {
-        attributes[i].name = (char[]){"x"};
+        attributes[i].name = name;
         attributes[i].format = 1;
         attributes[i].typid = types[i];
     }
