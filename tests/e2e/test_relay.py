@@ -344,9 +344,10 @@ def test_what_has_timed_out_is_sent_again(house, outbox, topic, name):
 def test_sigterm_drains(house, outbox, topic, name):
     """What is on its way arrives and is deleted, the rest is left: so nothing is sent twice."""
     events = []
-    for _ in range(20):
+    for _ in range(40):
         events += outbox.add([new_event() for _ in range(500)])
-    relay = Relay(house, name, topic, RELAY_BATCH=100, RELAY_IN_FLIGHT_MAX=200)
+    # Small steps, so that there is something left whenever it is told to end.
+    relay = Relay(house, name, topic, RELAY_BATCH=20, RELAY_IN_FLIGHT_MAX=40)
     with Reader(house.brokers, topic) as reader, relay:
         for _ in range(3):
             before = len(reader.messages)
@@ -356,7 +357,7 @@ def test_sigterm_drains(house, outbox, topic, name):
             reader.to_end()
             assert left and not left & {m.event_id for m in reader.messages}
             relay.start()
-        reader.wait(len(events), SOON)
+        reader.wait(len(events), 2 * SOON)
         wait_empty(outbox)
         check_complete(reader.messages, events)
         check_order(reader.messages, events)

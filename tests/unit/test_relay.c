@@ -319,6 +319,11 @@ static bool passed_over(int count) {
     return relay.passed_count == count;
 }
 
+static bool reads(int unused) {
+    (void)unused;
+    return strcmp(asked, OUTBOX_READ) == 0;
+}
+
 static bool is_done(int unused) {
     (void)unused;
     return relay.state == RELAY_DONE;
@@ -430,6 +435,29 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
 }
 END_TEST
 
+/* The cursor goes back to before rows that Kafka has: they would be sent once more. */
+START_TEST(what_kafka_has_is_deleted_before_the_next_read) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(20);
+    run_until(sent_all, 20);
+    struct flight_event *first = relay.flight.open.first;
+    flight_take(&relay.flight, relay.flight.open.last);
+    flight_fail(&relay.flight, first, true);
+    flight_fail(&relay.flight, first->next, true);
+    relay.failed = true;
+    relay.failure = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    relay.last_question = RELAY_ASKED_DELETE; /* it would be the turn of a read */
+    relay_tick(&relay, mono_now());
+    ck_assert(producer_is_up(&relay.producer));
+    ck_assert_str_eq(asked, OUTBOX_DELETE);
+    answer();
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(left_is, 0);
+    check_deleted(20);
+}
+END_TEST
+
 /* It is found at once: nothing else was in its batch. */
 START_TEST(a_refused_batch_of_one_event) {
     ck_assert_int_eq(setenv("KAFKA_PROPERTY_BATCH_NUM_MESSAGES", "1", 1), 0);
@@ -527,6 +555,19 @@ START_TEST(draining_sends_no_more_and_ends_in_time) {
 }
 END_TEST
 
+/* What a read brings that was under way is left to the next relay. */
+START_TEST(draining_takes_no_more_rows) {
+    begin();
+    fill(10);
+    run_until(reads, 0);
+    relay_stop(&relay, mono_now());
+    answer();
+    ck_assert_int_eq(relay.flight.open.count, 0);
+    run_until(is_done, 0);
+    ck_assert_int_eq(rows_left(), 10);
+}
+END_TEST
+
 START_TEST(draining_gives_up) {
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
     begin();
@@ -569,12 +610,14 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, a_batch_that_is_refused_goes_one_by_one);
     tcase_add_test(tcase, an_event_that_is_refused_alone_is_passed_over);
     tcase_add_test(tcase, a_refused_batch_of_one_event);
+    tcase_add_test(tcase, what_kafka_has_is_deleted_before_the_next_read);
     tcase_add_test(tcase, an_event_without_a_topic_is_passed_over);
     tcase_add_test(tcase, a_full_client_is_waited_for);
     tcase_add_test(tcase, a_lost_connection_forgets_what_is_on_its_way);
     tcase_add_test(tcase, a_statement_that_fails_is_asked_again);
     tcase_add_test(tcase, a_silent_client_is_replaced);
     tcase_add_test(tcase, draining_sends_no_more_and_ends_in_time);
+    tcase_add_test(tcase, draining_takes_no_more_rows);
     tcase_add_test(tcase, draining_gives_up);
     tcase_add_test(tcase, the_depth_is_asked_every_minute_when_something_happened);
     suite_add_tcase(suite, tcase);
