@@ -344,13 +344,16 @@ DECLARE
 BEGIN
     -- All rows first, in the order of all batches, and only then the heads of the chains, in
     -- theirs: so no two transactions wait for each other. What is not locked here was not there,
-    -- and is not found below either: a row that comes in between would be out of order.
+    -- and is not found below either: a row that comes in between would be out of order. Rows that
+    -- have ended are left alone: a grant that reclaims their place may have them in hand.
+    v_now := clock_timestamp();
     v_held := ARRAY(
         SELECT i.ordinal
         FROM (SELECT * FROM unnest(p_tenants, p_ids) WITH ORDINALITY AS i (tenant_id, id, ordinal)
               ORDER BY 1, 2) AS i,
         LATERAL (SELECT FROM public.inventory_locks_shadow AS l
                  WHERE l.tenant_id = i.tenant_id AND l.id = i.id
+                   AND l.status || '' = 'ACTIVE' AND l.expires_at > v_now
                  FOR UPDATE) AS l);
     v_now := clock_timestamp();
 
@@ -369,7 +372,8 @@ BEGIN
             CONTINUE;
         END IF;
         SELECT * INTO v_lock FROM public.inventory_locks_shadow AS l
-        WHERE l.tenant_id = p_tenants[v_i] AND l.id = p_ids[v_i] AND v_i = ANY (v_held)
+        WHERE l.tenant_id = p_tenants[v_i] AND l.id = p_ids[v_i]
+          AND (v_i = ANY (v_held) OR l.status || '' <> 'ACTIVE' OR l.expires_at <= v_now)
           AND (p_reservations[v_i] IS NULL OR l.reservation_id = p_reservations[v_i]);
         IF NOT FOUND THEN
             RETURN NEXT ROW(v_i, 'NOT_FOUND', NULL)::guard.manual_release_answer;
