@@ -82,7 +82,7 @@ static void append_seconds(struct buffer *out, int64_t us) {
     buffer_append_int(out, (int64_t)(rest / 1000000));
     rest %= 1000000;
     for (size_t i = length; rest != 0 && i-- > 1; rest /= 10)
-        digits[i] = (char)('0' + rest % 10);
+        digits[i] = "0123456789"[rest % 10];
     while (length > 1 && digits[length - 1] == '0')
         length--;
     if (length > 1)
