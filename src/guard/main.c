@@ -112,8 +112,8 @@ static void show_connections(const struct guard *g) {
 }
 
 static mono_time deadline(const struct guard *g) {
-    mono_time due = mono_earlier(dispatcher_deadline(&g->dispatcher),
-                                 listener_deadline(&g->listener));
+    mono_time due =
+        mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener));
     due = mono_earlier(due, process_deadline());
     return mono_earlier(due, g->drain_until);
 }

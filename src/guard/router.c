@@ -130,8 +130,7 @@ static bool read_body(struct exchange *x) {
 }
 
 static const struct action *action_of(const struct path *path, enum http_method method) {
-    const struct action *action =
-        method == HTTP_OTHER_METHOD ? NULL : &path->actions[method];
+    const struct action *action = method == HTTP_OTHER_METHOD ? NULL : &path->actions[method];
     return action == NULL || action->handle == NULL ? NULL : action;
 }
 

@@ -13,7 +13,7 @@ static slots_cell unseen[METRICS_CELLS];
 static slots_cell *own = unseen;
 static struct slots slots;
 
-/* --- cells ------------------------------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------------- */
 
 /* Nobody else writes here, so this need not be one step: it is only never to be seen in halves. */
 static void add(size_t cell, uint64_t count) {
@@ -45,7 +45,7 @@ static void observe(size_t first, const int64_t *bounds, size_t count, int64_t v
                 METRICS_##set##_BOUNDS, (value));                                                  \
     } while (0)
 
-/* --- facts ------------------------------------------------------------------------------------- */
+/* --- facts ------------------------------------------------------------------------------- */
 
 void metrics_request(enum metrics_operation operation, enum metrics_result result, int64_t us) {
     add(METRICS_CELL(requests) + (size_t)operation * METRICS_RESULT_COUNT + (size_t)result, 1);
@@ -78,7 +78,7 @@ void metrics_delivery_lag(int64_t us) {
     OBSERVE(notification_lag, LAG, 0, us);
 }
 
-/* --- beginning and end ------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------- */
 
 /* What another process has left says nothing about this one. */
 static void unset_gauges(void) {

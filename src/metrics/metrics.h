@@ -27,7 +27,7 @@ void metrics_exit(void);
 /* The slots of all processes, or NULL when the file is not in use. */
 const struct slots *metrics_slots(void);
 
-/* --- any metric: see METRICS_CELL() ------------------------------------------------------------ */
+/* --- any metric: see METRICS_CELL() ------------------------------------------------------ */
 
 /* A counter. */
 void metrics_add(size_t cell, uint64_t count);
@@ -35,7 +35,7 @@ void metrics_add(size_t cell, uint64_t count);
 /* A gauge. METRICS_UNSET: it says nothing any more. */
 void metrics_set(size_t cell, int64_t value);
 
-/* --- what happens in the guard and wherever commands are carried out --------------------------- */
+/* --- what happens in the guard and wherever commands are carried out --------------------- */
 
 /* A request was answered, that many microseconds after it came. Counts a conflict of locks, too. */
 void metrics_request(enum metrics_operation operation, enum metrics_result result, int64_t us);
@@ -51,12 +51,12 @@ void metrics_statement(enum metrics_statement statement, int64_t us);
  * conflict of locks, too. */
 void metrics_command(enum metrics_command command, enum metrics_outcome outcome, int64_t us);
 
-/* --- what happens in the notifier -------------------------------------------------------------- */
+/* --- what happens in the notifier -------------------------------------------------------- */
 
 static inline size_t metrics_delivery_cell(enum metrics_channel channel,
                                            enum metrics_delivery status) {
-    return METRICS_CELL(notification_deliveries) +
-           (size_t)channel * METRICS_DELIVERY_COUNT + (size_t)status;
+    return METRICS_CELL(notification_deliveries) + (size_t)channel * METRICS_DELIVERY_COUNT +
+           (size_t)status;
 }
 
 /* A webhook has taken an announcement so long after the release. */

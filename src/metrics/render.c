@@ -8,15 +8,17 @@
 
 #include "metrics/table.h"
 
-/* All slots, added up by program. */
+/* All slots, added up. */
 struct totals {
-    uint64_t cells[METRICS_PROGRAM_COUNT][METRICS_CELLS]; /* gauges as int64_t, of the living */
+    uint64_t of_program[METRICS_PROGRAM_COUNT][METRICS_CELLS]; /* gauges of the living */
+    uint64_t of_all[METRICS_CELLS];
     int64_t processes[METRICS_PROGRAM_COUNT];
     bool known[METRICS_PROGRAM_COUNT]; /* has had a slot */
-    bool held[SLOTS_MAX];
+    slots_cell *held[SLOTS_MAX];       /* NULL: by nobody */
+    size_t program[SLOTS_MAX];         /* of those that are held */
 };
 
-/* --- adding up --------------------------------------------------------------------------------- */
+/* --- adding up --------------------------------------------------------------------------- */
 
 static bool is_gauge(const struct metrics_metric *m) {
     return m->type == METRICS_GAUGE;
@@ -37,7 +39,7 @@ static uint64_t nothing(const struct metrics_metric *m) {
     return is_gauge(m) ? (uint64_t)METRICS_UNSET : 0;
 }
 
-static void join_cells(uint64_t *sum, slots_cell *cells, bool held) {
+static void join_slot(uint64_t *sum, slots_cell *cells, bool held) {
     for (size_t i = 0; i < metrics_table_count; i++) {
         const struct metrics_metric *m = &metrics_table[i];
         for (size_t c = m->first; (held || !is_gauge(m)) && c < m->first + m->cells; c++)
@@ -45,32 +47,44 @@ static void join_cells(uint64_t *sum, slots_cell *cells, bool held) {
     }
 }
 
-static void begin(struct totals *t) {
-    memset(t, 0, sizeof *t);
+static void clear(uint64_t *sum) {
     for (size_t i = 0; i < metrics_table_count; i++) {
         const struct metrics_metric *m = &metrics_table[i];
-        for (size_t p = 0; is_gauge(m) && p < METRICS_PROGRAM_COUNT; p++) {
-            for (size_t c = m->first; c < m->first + m->cells; c++)
-                t->cells[p][c] = nothing(m);
-        }
+        for (size_t c = m->first; c < m->first + m->cells; c++)
+            sum[c] = nothing(m);
+    }
+}
+
+static void join_program(uint64_t *sum, const uint64_t *more) {
+    for (size_t i = 0; i < metrics_table_count; i++) {
+        const struct metrics_metric *m = &metrics_table[i];
+        for (size_t c = m->first; c < m->first + m->cells; c++)
+            sum[c] = join(m, sum[c], more[c]);
     }
 }
 
 static void add_up(struct totals *t, const struct slots *slots) {
-    begin(t);
+    memset(t, 0, sizeof *t);
+    clear(t->of_all);
+    for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++)
+        clear(t->of_program[p]);
     for (size_t i = 0; i < SLOTS_MAX; i++) {
         uint32_t program = 0;
         slots_cell *cells = slots_at(slots, i, &program);
         if (cells == NULL || program >= METRICS_PROGRAM_COUNT)
             continue;
-        t->held[i] = slots_is_held(slots, i);
+        const bool held = slots_is_held(slots, i);
+        t->held[i] = held ? cells : NULL;
+        t->program[i] = program;
         t->known[program] = true;
-        t->processes[program] += t->held[i];
-        join_cells(t->cells[program], cells, t->held[i]);
+        t->processes[program] += held;
+        join_slot(t->of_program[program], cells, held);
     }
+    for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++)
+        join_program(t->of_all, t->of_program[p]);
 }
 
-/* --- lines ------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------- */
 
 /* As "1.5" or "2": without zeros at the end. */
 static void append_seconds(struct buffer *out, int64_t us) {
@@ -190,7 +204,7 @@ static void append_combinations(struct series *s, const uint64_t *cells) {
     s->labels.length = length;
 }
 
-/* --- metrics ----------------------------------------------------------------------------------- */
+/* --- metrics ----------------------------------------------------------------------------- */
 
 static void append_head(struct buffer *out, const char *name, const char *help, const char *type) {
     buffer_append_text(out, "# HELP ");
@@ -204,58 +218,46 @@ static void append_head(struct buffer *out, const char *name, const char *help, 
     buffer_append_char(out, '\n');
 }
 
-static void append_total(struct series *s, const struct totals *t) {
-    const struct metrics_metric *m = s->metric;
-    uint64_t sums[METRICS_CELLS];
-    for (size_t c = 0; c < m->cells; c++) {
-        sums[c] = nothing(m);
-        for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++)
-            sums[c] = join(m, sums[c], t->cells[p][m->first + c]);
-    }
-    append_combinations(s, sums);
-}
-
 static void append_programs(struct series *s, const struct totals *t) {
     for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++) {
         if (!t->known[p])
             continue;
         add_label(s, metrics_programs->name, metrics_programs->values[p]);
-        append_combinations(s, t->cells[p] + s->metric->first);
+        append_combinations(s, t->of_program[p] + s->metric->first);
         s->labels.length = 0;
     }
 }
 
-static void append_processes(struct series *s, const struct totals *t, const struct slots *slots) {
+static void append_processes(struct series *s, const struct totals *t) {
     for (size_t i = 0; i < SLOTS_MAX; i++) {
-        uint32_t program = 0;
-        char number[16];
-        if (!t->held[i])
+        char number[24];
+        if (t->held[i] == NULL)
             continue;
-        slots_cell *cells = slots_at(slots, i, &program);
         const uint64_t value =
-            atomic_load_explicit(&cells[s->metric->first], memory_order_relaxed);
+            atomic_load_explicit(&t->held[i][s->metric->first], memory_order_relaxed);
         (void)snprintf(number, sizeof number, "%zu", i);
-        add_label(s, metrics_programs->name, metrics_programs->values[program]);
+        add_label(s, metrics_programs->name, metrics_programs->values[t->program[i]]);
         add_label(s, "slot", number);
         append_series(s, &value);
         s->labels.length = 0;
     }
 }
 
-static void append_metric(struct series *s, const struct totals *t, const struct slots *slots) {
-    static const char *const types[] = {
-        [METRICS_COUNTER] = "counter", [METRICS_GAUGE] = "gauge", [METRICS_HISTOGRAM] = "histogram"};
+static void append_metric(struct series *s, const struct totals *t) {
+    static const char *const types[] = {[METRICS_COUNTER] = "counter",
+                                        [METRICS_GAUGE] = "gauge",
+                                        [METRICS_HISTOGRAM] = "histogram"};
     append_head(s->out, s->metric->name, s->metric->help, types[s->metric->type]);
     switch (s->metric->scope) {
     case METRICS_SUM:
     case METRICS_GREATEST:
-        append_total(s, t);
+        append_combinations(s, t->of_all + s->metric->first);
         break;
     case METRICS_PROGRAM:
         append_programs(s, t);
         break;
     case METRICS_PROCESS:
-        append_processes(s, t, slots);
+        append_processes(s, t);
         break;
     }
 }
@@ -288,7 +290,7 @@ void render_metrics(struct buffer *out, const struct slots *slots) {
     append_others(&series, &totals);
     for (size_t i = 0; i < metrics_table_count; i++) {
         series.metric = &metrics_table[i];
-        append_metric(&series, &totals, slots);
+        append_metric(&series, &totals);
     }
     if (series.labels.failed)
         out->failed = true;

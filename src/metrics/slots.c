@@ -34,7 +34,7 @@ struct header {
     uint64_t layout;
 };
 
-/* --- where things are -------------------------------------------------------------------------- */
+/* --- where things are -------------------------------------------------------------------- */
 
 static size_t slot_bytes(size_t cells) {
     const size_t bytes = SLOT_HEADER_BYTES + cells * sizeof(slots_cell);
@@ -58,7 +58,7 @@ static slots_cell *cells_at(const struct slots *s, size_t number) {
     return (slots_cell *)(void *)(slot_at(s, number) + SLOT_HEADER_BYTES);
 }
 
-/* --- a file that is cut short -------------------------------------------------------------------
+/* --- a file that is cut short ------------------------------------------------------------
  *
  * The kernel then answers every access with SIGBUS. Counting is no reason to die. */
 
@@ -92,7 +92,7 @@ bool slots_is_lost(void) {
     return guarded.lost != 0;
 }
 
-/* --- the file ---------------------------------------------------------------------------------- */
+/* --- the file ---------------------------------------------------------------------------- */
 
 static struct header describe(const struct slots_layout *layout) {
     return (struct header){.magic = MAGIC,
@@ -175,7 +175,7 @@ static const char *find_file(int *fd, const char *path, const struct slots_layou
     return *fd < 0 ? "cannot be made" : NULL;
 }
 
-/* --- slots ------------------------------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------------------------- */
 
 static bool lock_slot(const struct slots *s, size_t number, short type) {
     struct flock lock = {
@@ -264,5 +264,6 @@ bool slots_is_held(const struct slots *s, size_t number) {
     struct flock others = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)number, .l_len = 1};
     /* Our own lock is not reported. */
-    return number == s->own || (fcntl(s->fd, F_OFD_GETLK, &others) == 0 && others.l_type != F_UNLCK);
+    return number == s->own ||
+           (fcntl(s->fd, F_OFD_GETLK, &others) == 0 && others.l_type != F_UNLCK);
 }

@@ -115,7 +115,7 @@ static void log_dry_run(const struct dispatch *d, const struct record *record,
             continue;
         metrics_add(metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_DRY_RUN), 1);
         log_info("dry run: event %s, lock %s: %s to %zu recipients", id, lock, e->name,
-                     a->recipients.counts[i]);
+                 a->recipients.counts[i]);
     }
 }
 

@@ -86,7 +86,7 @@ static void take_a_conflict(void) {
     metrics_set(METRICS_CELL(active_locks), 40);
 }
 
-/* --- sums -------------------------------------------------------------------------------------- */
+/* --- sums -------------------------------------------------------------------------------- */
 
 START_TEST(counters_are_summed_and_outlive_their_process) {
     metrics_init(METRICS_PROGRAM_GUARD, &settings);
@@ -166,7 +166,7 @@ START_TEST(a_gauge_can_be_unset_and_negative) {
 }
 END_TEST
 
-/* --- histograms -------------------------------------------------------------------------------- */
+/* --- histograms -------------------------------------------------------------------------- */
 
 #define DURATION "availability_guard_request_duration_seconds"
 
@@ -226,15 +226,14 @@ START_TEST(each_fact_has_its_series) {
 }
 END_TEST
 
-/* --- the table --------------------------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------------------- */
 
 START_TEST(no_cell_belongs_to_two_metrics) {
     size_t next = 0;
     for (size_t i = 0; i < metrics_table_count; i++) {
         const struct metrics_metric *m = &metrics_table[i];
         ck_assert_uint_eq(m->first, next);
-        ck_assert_uint_eq(m->cells,
-                          m->labels[0]->count * m->labels[1]->count * m->buckets->cells);
+        ck_assert_uint_eq(m->cells, m->labels[0]->count * m->labels[1]->count * m->buckets->cells);
         ck_assert_int_eq(m->type == METRICS_HISTOGRAM, m->buckets->bounds != NULL);
         ck_assert(m->scope != METRICS_PROCESS || m->cells == 1);
         for (size_t b = 1; b < m->buckets->count; b++)
@@ -245,7 +244,7 @@ START_TEST(no_cell_belongs_to_two_metrics) {
 }
 END_TEST
 
-/* --- without a file ---------------------------------------------------------------------------- */
+/* --- without a file ---------------------------------------------------------------------- */
 
 START_TEST(without_a_file_counting_does_no_harm) {
     take_a_conflict();

@@ -86,7 +86,7 @@ static void kill_other(pid_t pid) {
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
-/* --- slots ------------------------------------------------------------------------------------- */
+/* --- slots ------------------------------------------------------------------------------- */
 
 START_TEST(each_process_has_a_slot_of_its_own) {
     size_t first = 0;
@@ -192,7 +192,7 @@ START_TEST(processes_that_start_at_once_get_one_file) {
 }
 END_TEST
 
-/* --- the file ---------------------------------------------------------------------------------- */
+/* --- the file ---------------------------------------------------------------------------- */
 
 START_TEST(another_layout_gets_another_file) {
     static const struct slots_layout others[] = {{2, CELLS}, {1, CELLS + 1}};
@@ -329,7 +329,7 @@ START_TEST(what_a_killed_maker_has_left_is_no_hindrance) {
 }
 END_TEST
 
-/* --- writers and a reader at the same time ------------------------------------------------------ */
+/* --- writers and a reader at the same time ----------------------------------------------- */
 
 #define WRITES 20000
 
