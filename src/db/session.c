@@ -140,6 +140,7 @@ static void begin_connecting(struct session *s, mono_time now) {
     s->connection = PQconnectStartParams(arrays.keywords, arrays.values, 0);
     s->state = SESSION_CONNECTING;
     s->proven = false;
+    metrics_set(METRICS_CELL(database_connected), 0);
     s->deadline = mono_after_ms(now, s->options.connect_timeout_ms);
     if (s->connection == NULL || PQstatus(s->connection) == CONNECTION_BAD) {
         fail(s, SESSION_PROBLEM_UNREACHABLE,
@@ -348,7 +349,6 @@ void session_init(struct session *s, struct poller *poller, const struct session
     s->owner = *owner;
     s->state = SESSION_DOWN;
     s->deadline = mono_now();
-    metrics_set(METRICS_CELL(database_connected), 0);
 }
 
 void session_exit(struct session *s) {

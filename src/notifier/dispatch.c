@@ -94,8 +94,9 @@ static bool choose_channels(struct dispatch *d, const struct record *record,
         wanted[i] = told && *e->url != '\0';
         if (told && !wanted[i]) {
             d->counts.without_url++;
-            metrics_add(metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_SKIPPED),
-                        1);
+            if (!d->dry_run)
+                metrics_add(
+                    metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_SKIPPED), 1);
         }
         any = any || wanted[i];
     }

@@ -1,6 +1,6 @@
 """GET /metrics: the counts are those of the load, to the last one, whoever was killed meanwhile.
 
-One system for all tests of this module, which count from where the one before left off."""
+Nearly all tests of this module share a system, and count from where the one before left off."""
 
 import contextlib
 import http.client
@@ -35,6 +35,13 @@ def counted(request):
 
 
 @pytest.fixture
+def rows(counted):
+    found = Database(counted.owner_dsn)
+    yield found
+    found.close()
+
+
+@pytest.fixture
 def guest(counted):
     made = Tenant(counted.base_url)
     yield made
@@ -53,6 +60,16 @@ def kill_guards(system, number=signal.SIGKILL):
     wait_for(lambda: len(now := set(system.guard_pids())) == len(before) and not now & before,
              SOON, "other guard processes")
     system.wait_ready()
+
+
+@pytest.mark.smoke
+def test_the_answer_is_text_for_prometheus(client):
+    answer = client.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert len(metric_names(answer.body.decode())) > 40
+    assert client.request("HEAD", "/metrics").body == b""
+    check_problem(client.post("/metrics", {}), 405, "method_not_allowed", [])
 
 
 # --- requests -----------------------------------------------------------------------------------
@@ -105,7 +122,6 @@ def load_of_every_kind(guest):
             ("other", "not_found"): 1, ("other", "invalid"): 1}
 
 
-@pytest.mark.smoke
 def test_every_request_is_counted_once(counted, guest):
     before = scrape(counted)
     wanted = load_of_every_kind(guest)
@@ -240,14 +256,17 @@ def test_what_cannot_be_served_is_counted(counted, guest):
 # --- the other programs -------------------------------------------------------------------------
 
 
-def test_the_sweeper_counts_locks(counted, guest):
-    database = Database(counted.owner_dsn)
+def active_locks(rows):
+    return rows.value("SELECT count(*) FROM inventory_locks_shadow"
+                      " WHERE status = 'ACTIVE' AND expires_at > now()")
+
+
+def test_the_sweeper_counts_locks(counted, guest, rows):
     before = scrape(counted)
     for _ in range(3):
-        guest.expired(database, roomId=new_id())
+        guest.expired(rows, roomId=new_id())
     guest.locked()
-    active = database.value("SELECT count(*) FROM inventory_locks_shadow"
-                            " WHERE status = 'ACTIVE' AND expires_at > now()")
+    active = active_locks(rows)
     wait_for(lambda: scrape(counted)[NAMESPACE + "active_locks"] == active, SOON, "active locks")
     wait_for(lambda: difference(scrape(counted), before)
              .get(NAMESPACE + "expired_locks_total") == 3, SOON, "expired locks")
@@ -269,7 +288,23 @@ def test_the_sweeper_counts_locks(counted, guest):
     wait_for(lambda: scrape(counted).get(NAMESPACE + "active_locks") == active, SOON,
              "active locks again")
     assert scrape(counted)[expired] == after[expired]
-    database.close()
+
+
+def test_more_locks_than_one_statement_counts(counted, guest, rows):
+    """Among them more that expire at the same time than are counted at once."""
+    rows.execute("""
+        INSERT INTO inventory_locks_shadow (id, tenant_id, room_type_id, stay_start, stay_end,
+            expires_at, created_at, updated_at, fencing_token, ttl_seconds, status, reason)
+        SELECT gen_random_uuid(), %s, gen_random_uuid(), '2090-01-01Z', '2090-01-02Z',
+               '2089-01-01Z'::timestamptz + i / 20040 * interval '1 s', now(), now(), i, 60,
+               'ACTIVE', 'TEST'
+        FROM generate_series(1, 20050) AS i""", [guest.id])
+    active = active_locks(rows)
+    assert active > 20050
+    wait_for(lambda: scrape(counted)[NAMESPACE + "active_locks"] == active, SOON, "all of them")
+    rows.execute("DELETE FROM inventory_locks_shadow WHERE tenant_id = %s", [guest.id])
+    wait_for(lambda: scrape(counted)[NAMESPACE + "active_locks"] == active - 20050, SOON,
+             "those that are left")
 
 
 def notification_counts(values):
@@ -357,9 +392,7 @@ def test_all_metrics_of_the_page_are_there_and_no_others(counted):
     assert sorted(described) == sorted(metric_names(scrape_text(counted)))
 
 
-def test_the_answer_says_what_it_is(counted, guest):
-    answer = guest.client.get("/metrics")
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+def test_programs_and_processes(counted):
     values = scrape(counted)
     version = subprocess.run([counted.program("availability-guard"), "-V"], text=True, check=True,
                              capture_output=True).stdout.split()[1]
