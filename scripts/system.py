@@ -20,7 +20,7 @@ State folder:
     system.json   ports, passwords, settings; readable by its owner only
     records/      which process is which part
     logs/         one log for each part
-    run/          sockets            pg/     the private cluster
+    run/          sockets, metrics   pg/     the private cluster
     nginx/        rendered configuration, temporary files
 """
 
@@ -210,7 +210,8 @@ class System:
 
     def _make_settings(self, given):
         chosen = {"HOST": self.http_host, "PORT": str(self.http_port),
-                  "GUARD_SOCKET": str(self.state_dir / "run" / "guard.sock")}
+                  "GUARD_SOCKET": str(self.state_dir / "run" / "guard.sock"),
+                  "GUARD_METRICS_FILE": str(self.state_dir / "run" / "metrics")}
         if self.database.private:
             chosen.update(self.database.settings())
         if self.sink:

@@ -80,7 +80,11 @@
       "longest body of a request")                                                                 \
     X(GUARD_OPERATIONS_NETWORKS, guard_operations_networks, NETWORKS,                              \
       "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7", 1, 1024, false,      \
-      "networks that may ask for health and readiness")                                   \
+      "networks that may ask for health, readiness and metrics")                                   \
+    X(GUARD_METRICS_ENABLED, guard_metrics_enabled, BOOLEAN, "true", 0, 0, false,                  \
+      "whether the programs count what they do")                                                   \
+    X(GUARD_METRICS_FILE, guard_metrics_file, PATH, "/run/availability-guard/metrics", 2, 200,     \
+      false, "file in which they do, one for all programs of a machine")                           \
     X(SWEEP_INTERVAL_MS, sweep_interval_ms, INTEGER, "1000", 10, 3600000, false,                   \
       "pause between two sweeps for expired locks")                                                \
     X(SWEEP_BATCH, sweep_batch, INTEGER, "200", 1, 10000, false,                                   \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 /* Pauses between attempts, once every host has failed. */
 #define BACKOFF_FIRST_MS 50
@@ -66,6 +67,7 @@ static void disconnect(struct session *s) {
     PQfinish(s->connection);
     s->connection = NULL;
     s->state = SESSION_DOWN;
+    metrics_set(METRICS_CELL(database_connected), 0);
 }
 
 static int64_t backoff_ms(int rounds) {
@@ -107,6 +109,7 @@ static void fail(struct session *s, enum session_problem problem, const char *me
     else
         log_debug("database %s: %s", s->host_name, line);
     disconnect(s);
+    metrics_add(METRICS_CELL(database_connect_failures), 1);
     try_next(s, problem);
 }
 
@@ -116,6 +119,7 @@ static void lose(struct session *s, const char *message) {
     log_warn("database %s: connection lost: %s", s->host_name,
              first_line(message, line, sizeof line));
     disconnect(s);
+    metrics_add(METRICS_CELL(database_losses), 1);
     s->deadline = mono_now();
     s->owner.lost(s->owner.context);
     if (!s->proven && ++s->unproven > UNPROVEN_MAX)
@@ -136,6 +140,7 @@ static void begin_connecting(struct session *s, mono_time now) {
     s->connection = PQconnectStartParams(arrays.keywords, arrays.values, 0);
     s->state = SESSION_CONNECTING;
     s->proven = false;
+    metrics_set(METRICS_CELL(database_connected), 0);
     s->deadline = mono_after_ms(now, s->options.connect_timeout_ms);
     if (s->connection == NULL || PQstatus(s->connection) == CONNECTION_BAD) {
         fail(s, SESSION_PROBLEM_UNREACHABLE,
@@ -211,6 +216,8 @@ static void become_ready(struct session *s) {
     s->state = SESSION_IDLE;
     s->deadline = MONO_NEVER;
     s->problem = SESSION_PROBLEM_NONE;
+    metrics_set(METRICS_CELL(database_connected), 1);
+    metrics_add(METRICS_CELL(database_connects), 1);
     log_info("database %s: connected", s->host_name);
 }
 

@@ -60,6 +60,7 @@ struct outcome {
 struct command {
     struct command *next; /* in the dispatcher's queue */
     enum command_kind kind;
+    mono_time queued_at;
     mono_time send_by;    /* not sent for the first time after this */
     mono_time give_up_at; /* answered by then, come what may */
     bool sent_before;     /* its answer was lost; it may have been done */

@@ -7,12 +7,35 @@
 
 #include "base/log.h"
 #include "domain/statements.h"
+#include "metrics/metrics.h"
 
 /* How often one command is tried when the database refuses it for reasons that pass. */
 #define ATTEMPTS_MAX 5
 
 /* How much of the queue is looked through for a batch, for each place in it. */
 #define LOOKS_FOR_EACH 4
+
+/* Metrics know nothing of commands, only their names. */
+static_assert((int)METRICS_STATEMENT_LOCK == (int)COMMAND_LOCK &&
+                  (int)METRICS_STATEMENT_MANUAL_RELEASE == (int)COMMAND_MANUAL_RELEASE &&
+                  (int)METRICS_STATEMENT_PING == (int)COMMAND_PING &&
+                  (int)METRICS_STATEMENT_COUNT == (int)COMMAND_KINDS,
+              "the values of the label \"statement\" are those of enum command_kind");
+
+static enum metrics_statement statement_of(const struct command *command) {
+    return (enum metrics_statement)command->kind;
+}
+
+/* The batch goes out now. */
+static void count_batch(const struct dispatcher *d, mono_time now) {
+    const enum metrics_statement statement = statement_of(d->batch[0]);
+    metrics_batch(statement, d->batch_count);
+    for (size_t i = 0; i < d->batch_count; i++) {
+        const struct command *c = d->batch[i];
+        if (!c->sent_before && c->attempts == 0 && !c->alone)
+            metrics_queued(statement, mono_diff_us(now, c->queued_at));
+    }
+}
 
 static void answer(struct command *command, enum outcome_kind kind) {
     /* "Overloaded" speaks of what was not sent; of what was, nobody knows. */
@@ -178,6 +201,8 @@ void dispatcher_flush(struct dispatcher *d, mono_time now) {
             answer(d->batch[i], OUTCOME_FAILED);
         return;
     }
+    count_batch(d, now);
+    d->sent_at = now;
     session_send(&d->session, statements_name(d->batch[0]->kind, d->batch_count), &d->params, now,
                  batch_deadline(d));
 }
@@ -239,6 +264,7 @@ static void go_on(struct dispatcher *d, struct command *command, mono_time now) 
         return;
     }
     command->sent_before = false;
+    command->queued_at = now;
     command->send_by = mono_earlier(mono_after_ms(now, d->queue_timeout_ms), command->give_up_at);
     push_last(d, command);
 }
@@ -247,6 +273,7 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     const mono_time now = mono_now();
     const size_t count = d->batch_count;
     struct command **done = d->batch;
+    metrics_statement(statement_of(done[0]), mono_diff_us(now, d->sent_at));
     const bool read = statements_read(result, done, count, d->outcomes);
     if (!read)
         log_error("the database answered %s in a form not known here",
@@ -303,6 +330,7 @@ bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct s
     d->queue_timeout_ms = settings->guard_queue_timeout_ms;
     d->answer_timeout_ms = settings_answer_timeout_ms(settings);
     d->batch_max = (size_t)settings->guard_batch_max;
+    metrics_set(METRICS_CELL(queue_limit), settings->guard_queue_max);
     d->batch = calloc(d->batch_max, sizeof(struct command *));
     d->done = calloc(d->batch_max, sizeof(struct command *));
     d->outcomes = calloc(d->batch_max, sizeof(struct outcome));
@@ -338,6 +366,7 @@ bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time 
         refusal->kind = OUTCOME_OVERLOADED;
         return false;
     }
+    command->queued_at = now;
     command->send_by = mono_after_ms(now, d->queue_timeout_ms);
     command->give_up_at = mono_after_ms(now, d->answer_timeout_ms);
     command->sent_before = false;
@@ -352,6 +381,7 @@ bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time 
 void dispatcher_tick(struct dispatcher *d, mono_time now) {
     session_tick(&d->session, now);
     expire(d, now);
+    metrics_set(METRICS_CELL(queue_depth), (int64_t)d->queued);
 }
 
 mono_time dispatcher_deadline(const struct dispatcher *d) {

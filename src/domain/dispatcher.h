@@ -43,6 +43,7 @@ struct dispatcher {
     struct outcome *outcomes;
     size_t batch_count;
     size_t batch_max;
+    mono_time sent_at; /* the batch */
 };
 
 /* False when memory ran out. The conninfo must outlive the dispatcher. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 
 #define HEADERS_MAX 512
 
@@ -24,6 +25,8 @@
 
 void exchange_begin(struct exchange *x) {
     memset(&x->command, 0, sizeof x->command);
+    x->began_at = mono_now();
+    x->operation = METRICS_OPERATION_OTHER;
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
     buffer_init(&x->kept);
@@ -113,6 +116,20 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
+void exchange_count(const struct exchange *x, enum metrics_result result) {
+    metrics_request(x->operation, result, mono_diff_us(mono_now(), x->began_at));
+}
+
+static enum metrics_result result_of(const char *status) {
+    if (*status == '2')
+        return METRICS_RESULT_SUCCESS;
+    if (*status == '5')
+        return METRICS_RESULT_ERROR;
+    if (strncmp(status, "404", 3) == 0)
+        return METRICS_RESULT_NOT_FOUND;
+    return strncmp(status, "409", 3) == 0 ? METRICS_RESULT_CONFLICT : METRICS_RESULT_INVALID;
+}
+
 static void send_with_headers(struct exchange *x, const char *status, const char *type,
                               const char *more_headers) {
     struct buffer *b = &x->context->answer;
@@ -124,6 +141,7 @@ static void send_with_headers(struct exchange *x, const char *status, const char
                                 "%s"
                                 "\r\n",
                                 status, type, b->length, more_headers);
+    exchange_count(x, result_of(status));
     x->send(x, (struct text_span){headers, (size_t)length}, (struct text_span){b->data, b->length});
     buffer_clear(b);
     buffer_shrink(b, ANSWER_KEEP);
@@ -153,12 +171,16 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
 }
 
 void exchange_answer(struct exchange *x, const char *status) {
+    exchange_answer_as(x, status, "application/json; charset=utf-8");
+}
+
+void exchange_answer_as(struct exchange *x, const char *status, const char *type) {
     if (x->context->answer.failed) {
         buffer_free(&x->context->answer);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }
-    send_with_headers(x, status, "application/json; charset=utf-8", "");
+    send_with_headers(x, status, type, "");
 }
 
 void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
@@ -178,9 +200,14 @@ static void answer_unavailable(struct exchange *x, const char *field, const char
                             &reasons);
 }
 
+static void count_unserved(enum metrics_unserved reason) {
+    metrics_add(METRICS_CELL(unserved_requests) + (size_t)reason, 1);
+}
+
 void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) {
     switch (outcome->kind) {
     case OUTCOME_OVERLOADED:
+        count_unserved(METRICS_UNSERVED_OVERLOADED);
         exchange_answer_problem(x, PROBLEM_OVERLOADED,
                                 outcome->maybe_done
                                     ? "too much to do; a part of the request may have been done"
@@ -188,10 +215,12 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 NULL);
         break;
     case OUTCOME_UNAVAILABLE:
+        count_unserved(METRICS_UNSERVED_DATABASE);
         answer_unavailable(x, "database", "is not reachable, or did not do it in time",
                            outcome->maybe_done);
         break;
     case OUTCOME_WRONG_SCHEMA:
+        count_unserved(METRICS_UNSERVED_SCHEMA);
         answer_unavailable(x, "schema", "is missing or has another version", outcome->maybe_done);
         break;
     case OUTCOME_REFUSED:
@@ -199,6 +228,7 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 "the request has a value that the database can't store", NULL);
         break;
     default:
+        count_unserved(METRICS_UNSERVED_FAILED);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "the request failed; see the log", NULL);
     }
 }
@@ -214,6 +244,6 @@ void exchange_submit(struct exchange *x, enum command_kind kind,
         return;
     }
     drop_body(x);
-    if (!dispatcher_submit(x->context->dispatcher, &x->command, mono_now(), &refusal))
+    if (!dispatcher_submit(x->context->dispatcher, &x->command, x->began_at, &refusal))
         exchange_answer_failure(x, &refusal);
 }

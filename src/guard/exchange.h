@@ -17,6 +17,7 @@
 #include "guard/http_request.h"
 #include "guard/problem.h"
 #include "guard/request_body.h"
+#include "metrics/table.h"
 
 /* What all exchanges of a process share. */
 struct exchange_context {
@@ -36,6 +37,8 @@ struct exchange {
     struct command command; /* first, so that a command's answer finds its exchange */
     struct exchange_context *context;
     struct http_request request;
+    mono_time began_at;
+    enum metrics_operation operation; /* as what it is counted; its route knows */
     struct request_body body;
     struct text_span path_lock_id; /* the {lockId} of the path */
     struct buffer query;           /* decoded query parameters */
@@ -59,6 +62,8 @@ struct buffer *exchange_body(struct exchange *x);
 /* Sends the body that was put into exchange_body() as application/json. The status is the status
  * line's: code and reason phrase. */
 void exchange_answer(struct exchange *x, const char *status);
+/* The same with another Content-Type. */
+void exchange_answer_as(struct exchange *x, const char *status, const char *type);
 
 void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
                              const struct violations *violations);
@@ -67,6 +72,10 @@ void exchange_answer_wrong_method(struct exchange *x, const char *allow);
 
 /* Answers for an outcome that has nothing to do with what was asked: overload, no database … */
 void exchange_answer_failure(struct exchange *x, const struct outcome *outcome);
+
+/* Counts the exchange with its result. Every answer above does it, by its status; a door that
+ * answers by itself must. */
+void exchange_count(const struct exchange *x, enum metrics_result result);
 
 /* Sends the exchange's command (its kind and request are set) and calls `answer` with the outcome;
  * answers itself when the dispatcher does not take it. */

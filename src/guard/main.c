@@ -16,6 +16,8 @@
 #include "domain/dispatcher.h"
 #include "guard/connection.h"
 #include "guard/listener.h"
+#include "metrics/metrics.h"
+#include "metrics/process.h"
 #include "notification/recipients.h"
 
 #define PROGRAM "availability-guard"
@@ -102,6 +104,20 @@ static bool heed_signals(struct guard *g, const struct settings *settings) {
     return signals == 1 && g->pool.count > 0 && mono_is_before(mono_now(), g->drain_until);
 }
 
+static void show_connections(const struct guard *g) {
+    const size_t working = g->pool.working;
+    metrics_set(METRICS_CELL(connections) + METRICS_CONNECTION_WORKING, (int64_t)working);
+    metrics_set(METRICS_CELL(connections) + METRICS_CONNECTION_WAITING,
+                (int64_t)(g->pool.count - working));
+}
+
+static mono_time deadline(const struct guard *g) {
+    mono_time due =
+        mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener));
+    due = mono_earlier(due, process_deadline());
+    return mono_earlier(due, g->drain_until);
+}
+
 static bool run(struct guard *g, const struct settings *settings, const sigset_t *mask) {
     g->drain_until = MONO_NEVER;
     while (heed_signals(g, settings)) {
@@ -111,10 +127,9 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
         dispatcher_tick(&g->dispatcher, now);
         dispatcher_flush(&g->dispatcher, now);
         listener_adjust(&g->listener, now);
-        const mono_time due = mono_earlier(
-            mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener)),
-            g->drain_until);
-        if (poller_wait(&g->poller, due, mask) < 0 && errno != EINTR) {
+        show_connections(g);
+        process_tick(now);
+        if (poller_wait(&g->poller, deadline(g), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             return false;
         }
@@ -125,8 +140,10 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
 
 static bool serve(const struct settings *settings, const sigset_t *mask) {
     static struct guard guard; /* zeroed: end() is safe after any failure */
+    metrics_init(METRICS_PROGRAM_GUARD, settings);
     const bool done = begin(&guard, settings) && run(&guard, settings, mask);
     end(&guard);
+    metrics_exit();
     return done;
 }
 

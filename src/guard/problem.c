@@ -24,6 +24,7 @@ static const struct {
     [PROBLEM_DATABASE_UNAVAILABLE] = {503, "database_unavailable", "Service Unavailable", true},
     [PROBLEM_MANUAL_RELEASE_DISABLED] = {503, "manual_release_disabled", "Service Unavailable",
                                          false},
+    [PROBLEM_METRICS_UNAVAILABLE] = {503, "metrics_unavailable", "Service Unavailable", false},
 };
 
 int problem_status(enum problem problem) {

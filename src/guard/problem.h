@@ -24,6 +24,7 @@ enum problem {
     PROBLEM_OVERLOADED,
     PROBLEM_DATABASE_UNAVAILABLE,
     PROBLEM_MANUAL_RELEASE_DISABLED,
+    PROBLEM_METRICS_UNAVAILABLE,
 };
 
 int problem_status(enum problem problem);

@@ -6,42 +6,76 @@
 #include "guard/admin_routes.h"
 #include "guard/health_routes.h"
 #include "guard/lock_routes.h"
+#include "guard/metrics_routes.h"
 #include "guard/notification_routes.h"
 
 typedef void route(struct exchange *x);
 
 enum callers { ANYBODY, OPERATORS };
 
+/* What a method does on a path, and as what it is counted. */
+struct action {
+    route *handle;
+    enum metrics_operation operation;
+};
+
 /* "{id}" stands for one segment of the path. Fixed paths come before those with it. */
 static const struct path {
     const char *pattern;
     enum callers callers;
     const char *allow;
-    route *routes[HTTP_METHODS];
+    struct action actions[HTTP_METHODS];
 } PATHS[] = {
     {"/v1/locks",
      ANYBODY,
      "GET, HEAD, POST",
-     {[HTTP_GET] = lock_routes_list, [HTTP_POST] = lock_routes_lock}},
-    {"/v1/locks/bulk-release", ANYBODY, "POST", {[HTTP_POST] = lock_routes_bulk_release}},
-    {"/v1/locks/audit", OPERATORS, "GET, HEAD", {[HTTP_GET] = admin_routes_tenant_audits}},
+     {[HTTP_GET] = {lock_routes_list, METRICS_OPERATION_LIST_LOCKS},
+      [HTTP_POST] = {lock_routes_lock, METRICS_OPERATION_LOCK_ROOM}}},
+    {"/v1/locks/bulk-release",
+     ANYBODY,
+     "POST",
+     {[HTTP_POST] = {lock_routes_bulk_release, METRICS_OPERATION_BULK_RELEASE}}},
+    {"/v1/locks/audit",
+     OPERATORS,
+     "GET, HEAD",
+     {[HTTP_GET] = {admin_routes_tenant_audits, METRICS_OPERATION_LIST_AUDITS}}},
     {"/v1/locks/{id}/manual-release",
      OPERATORS,
      "POST",
-     {[HTTP_POST] = admin_routes_manual_release}},
-    {"/v1/locks/{id}/audit", OPERATORS, "GET, HEAD", {[HTTP_GET] = admin_routes_lock_audits}},
+     {[HTTP_POST] = {admin_routes_manual_release, METRICS_OPERATION_MANUAL_RELEASE}}},
+    {"/v1/locks/{id}/audit",
+     OPERATORS,
+     "GET, HEAD",
+     {[HTTP_GET] = {admin_routes_lock_audits, METRICS_OPERATION_LIST_AUDITS}}},
     {"/v1/locks/{id}",
      ANYBODY,
      "GET, HEAD, DELETE",
-     {[HTTP_GET] = lock_routes_get, [HTTP_DELETE] = lock_routes_release}},
+     {[HTTP_GET] = {lock_routes_get, METRICS_OPERATION_GET_LOCK},
+      [HTTP_DELETE] = {lock_routes_release, METRICS_OPERATION_RELEASE_LOCK}}},
     {"/v1/notifications/manual-release/test",
      OPERATORS,
      "POST",
-     {[HTTP_POST] = notification_routes_test}},
-    {"/health", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
-    {"/health/liveness", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_liveness}},
-    {"/ready", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
-    {"/health/readiness", ANYBODY, "GET, HEAD", {[HTTP_GET] = health_routes_readiness}},
+     {[HTTP_POST] = {notification_routes_test, METRICS_OPERATION_TEST_NOTIFICATION}}},
+    {"/health",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {health_routes_liveness, METRICS_OPERATION_HEALTH}}},
+    {"/health/liveness",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {health_routes_liveness, METRICS_OPERATION_HEALTH}}},
+    {"/ready",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {health_routes_readiness, METRICS_OPERATION_HEALTH}}},
+    {"/health/readiness",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {health_routes_readiness, METRICS_OPERATION_HEALTH}}},
+    {"/metrics",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {metrics_routes_all, METRICS_OPERATION_METRICS}}},
 };
 
 static bool starts_with(struct text_span text, const char *start, size_t length) {
@@ -95,19 +129,25 @@ static bool read_body(struct exchange *x) {
     return true;
 }
 
+static const struct action *action_of(const struct path *path, enum http_method method) {
+    const struct action *action = method == HTTP_OTHER_METHOD ? NULL : &path->actions[method];
+    return action == NULL || action->handle == NULL ? NULL : action;
+}
+
 static void handle(struct exchange *x, const struct path *path) {
+    const struct action *action = action_of(path, x->request.method);
+    if (action != NULL)
+        x->operation = action->operation;
     if (path->callers == OPERATORS &&
         !admin_tokens_allow(&x->context->admin_tokens, x->request.admin_token)) {
         exchange_answer_problem(x, PROBLEM_ADMIN_TOKEN_REQUIRED,
                                 "the header x-guard-admin-token must hold a valid token", NULL);
         return;
     }
-    route *route_of_method =
-        x->request.method == HTTP_OTHER_METHOD ? NULL : path->routes[x->request.method];
-    if (route_of_method == NULL)
+    if (action == NULL)
         exchange_answer_wrong_method(x, path->allow);
     else if (reserve_query(x) && read_body(x))
-        route_of_method(x);
+        action->handle(x);
 }
 
 void router_handle(struct exchange *x) {

@@ -412,6 +412,24 @@ bool consumer_has_ended(const struct consumer *c) {
     return true;
 }
 
+/* librdkafka remembers the ends that come with the messages. Before the first message, or the news
+ * that there is none, nothing is known of a partition. */
+int64_t consumer_lag(const struct consumer *c) {
+    int64_t lag = 0;
+    for (int i = 0; i < c->partition_count; i++) {
+        const struct partition *p = c->partitions[i];
+        int64_t low = 0;
+        int64_t high = 0;
+        const int64_t position = partition_position(p);
+        if (position >= 0 &&
+            rd_kafka_get_watermark_offsets(c->client, c->topic, p->number, &low, &high) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high > position)
+            lag += high - position;
+    }
+    return lag;
+}
+
 void consumer_tick(struct consumer *c, mono_time now) {
     if (!mono_is_before(now, c->next_poll)) {
         serve(c);

@@ -117,6 +117,9 @@ mono_time consumer_deadline(const struct consumer *c);
 /* While it is paused nothing is received, but everything else goes on. */
 void consumer_pause(struct consumer *c, bool paused);
 
+/* How many messages are in its partitions and not settled yet, as far as Kafka has told. */
+int64_t consumer_lag(const struct consumer *c);
+
 /* Whether everything that has been settled has been committed. */
 bool consumer_is_committed(const struct consumer *c);
 

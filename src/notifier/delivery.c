@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "notifier/dispatch.h"
 #include "notifier/retry.h"
 
@@ -66,16 +67,23 @@ static void give_up(struct leg *leg) {
         leg->state = LEG_EXHAUSTED;
 }
 
+static size_t delivery_cell(const struct leg *leg, enum metrics_delivery status) {
+    return metrics_delivery_cell((enum metrics_channel)leg->endpoint->channel, status);
+}
+
 static void succeed(struct leg *leg) {
     struct delivery *d = leg->delivery;
     struct dispatch_counts *counts = &d->dispatch->counts;
-    const int64_t lag_ms = (wall_now_us() - d->sent_at) / US_PER_MS;
+    const int64_t lag_us = wall_now_us() - d->sent_at;
+    const int64_t lag_ms = lag_us / US_PER_MS;
     char id[ID_TEXT_LENGTH + 1];
     id_format(&d->event_id, id);
     log_debug("event %s: %s delivered after %" PRId64 " ms, try %" PRId32, id, leg->endpoint->name,
               lag_ms, leg->attempts);
     leg->state = LEG_DELIVERED;
     counts->delivered[leg->endpoint->channel]++;
+    metrics_add(delivery_cell(leg, METRICS_DELIVERY_DELIVERED), 1);
+    metrics_delivery_lag(lag_us);
     if (lag_ms > counts->lag_ms_max)
         counts->lag_ms_max = lag_ms;
     note(leg, LEDGER_DELIVERED);
@@ -195,6 +203,7 @@ static void park(struct delivery *d) {
     d->state = DELIVERY_PARKED;
     d->due = mono_after_ms(mono_now(), pause_ms);
     d->dispatch->counts.parked++;
+    metrics_add(METRICS_CELL(notification_parked), 1);
     dispatch_wake_at(d->dispatch, d->due);
 }
 
@@ -232,11 +241,15 @@ static void put_letter(struct delivery *d) {
 
 static void take_letter(struct dead_letter *letter) {
     struct delivery *d = delivery_of_letter(letter);
+    const enum metrics_letter reason =
+        d->announces ? METRICS_LETTER_UNDELIVERABLE : METRICS_LETTER_MALFORMED;
+    metrics_add(METRICS_CELL(notification_dead_letters) + (size_t)reason, 1);
     d->state = DELIVERY_NOTING;
     for (int i = 0; d->announces && i < RECIPIENT_CHANNELS; i++) {
         if (!has_failed(&d->legs[i]))
             continue;
         d->dispatch->counts.dead[i]++;
+        metrics_add(delivery_cell(&d->legs[i], METRICS_DELIVERY_FAILED), 1);
         note(&d->legs[i], LEDGER_DEAD);
     }
     finish(d);
@@ -279,19 +292,24 @@ static void review(struct delivery *d) {
 
 static void finish(struct delivery *d) {
     struct dispatch_counts *counts = &d->dispatch->counts;
+    enum metrics_message status = METRICS_MESSAGE_FAILED;
     bool delivered = false;
     if (d->notes > 0)
         return;
     for (int i = 0; i < RECIPIENT_CHANNELS; i++)
         delivered = delivered || d->legs[i].state == LEG_DELIVERED;
-    if (!d->announces)
+    if (!d->announces) {
         counts->malformed++;
-    else if (has_any_failed(d))
+    } else if (has_any_failed(d)) {
         counts->events_failed++;
-    else if (delivered)
+    } else if (delivered) {
         counts->events_delivered++;
-    else
+        status = METRICS_MESSAGE_PROCESSED;
+    } else {
         counts->skipped++;
+        status = METRICS_MESSAGE_SKIPPED;
+    }
+    metrics_add(METRICS_CELL(notification_messages) + (size_t)status, 1);
     place_settle(&d->place);
     dispatch_end(d->dispatch, d);
 }

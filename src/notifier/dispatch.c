@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "metrics/metrics.h"
 #include "notifier/announcement.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
@@ -91,8 +92,12 @@ static bool choose_channels(struct dispatch *d, const struct record *record,
         const struct endpoint *e = &d->endpoints[i];
         const bool told = a->recipients.counts[i] > 0 && e->enabled && is_meant(d, record, e->name);
         wanted[i] = told && *e->url != '\0';
-        if (told && !wanted[i])
+        if (told && !wanted[i]) {
             d->counts.without_url++;
+            if (!d->dry_run)
+                metrics_add(
+                    metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_SKIPPED), 1);
+        }
         any = any || wanted[i];
     }
     return any;
@@ -107,9 +112,11 @@ static void log_dry_run(const struct dispatch *d, const struct record *record,
     id_format(&a->event.lock_id, lock);
     for (int i = 0; i < RECIPIENT_CHANNELS; i++) {
         const struct endpoint *e = &d->endpoints[i];
-        if (a->recipients.counts[i] > 0 && e->enabled && is_meant(d, record, e->name))
-            log_info("dry run: event %s, lock %s: %s to %zu recipients", id, lock, e->name,
-                     a->recipients.counts[i]);
+        if (a->recipients.counts[i] == 0 || !e->enabled || !is_meant(d, record, e->name))
+            continue;
+        metrics_add(metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_DRY_RUN), 1);
+        log_info("dry run: event %s, lock %s: %s to %zu recipients", id, lock, e->name,
+                 a->recipients.counts[i]);
     }
 }
 
@@ -133,16 +140,23 @@ static void deliver(struct dispatch *d, struct partition *partition, const rd_ka
     delivery_begin(delivery);
 }
 
+static void count_message(enum metrics_message status) {
+    metrics_add(METRICS_CELL(notification_messages) + (size_t)status, 1);
+}
+
 /* Takes the record over, or frees it. */
 static void take_announcement(struct dispatch *d, struct partition *partition,
                               const rd_kafka_message_t *m, struct record *record,
                               const struct announcement *a) {
     bool wanted[RECIPIENT_CHANNELS];
-    d->counts.unroutable += (int64_t)a->recipients.counts[RECIPIENT_UNROUTABLE];
+    const size_t unroutable = a->recipients.counts[RECIPIENT_UNROUTABLE];
+    d->counts.unroutable += (int64_t)unroutable;
+    metrics_add(METRICS_CELL(notification_unroutable), unroutable);
     const bool any = choose_channels(d, record, a, wanted);
     if (d->dry_run) {
         log_dry_run(d, record, a);
         d->counts.dry_runs++;
+        count_message(METRICS_MESSAGE_SKIPPED);
         if (d->replay) /* it still is to be replayed */
             consumer_skip(partition, m);
         free(record);
@@ -150,6 +164,7 @@ static void take_announcement(struct dispatch *d, struct partition *partition,
     }
     if (!any) {
         d->counts.skipped++;
+        count_message(METRICS_MESSAGE_SKIPPED);
         free(record);
         return;
     }
@@ -164,6 +179,7 @@ static void take_malformed(struct dispatch *d, struct partition *partition,
              record->partition, record->offset, problem);
     if (d->replay) {
         d->counts.malformed++;
+        count_message(METRICS_MESSAGE_FAILED);
         free(record);
         return;
     }
@@ -246,6 +262,15 @@ static void report(struct dispatch *d, mono_time now) {
     d->next_report = mono_after_ms(now, REPORT_EVERY_MS);
 }
 
+static void show(const struct dispatch *d) {
+    metrics_set(METRICS_CELL(notification_under_way), d->count);
+    for (size_t i = 0; i < RECIPIENT_CHANNELS; i++) {
+        for (size_t state = 0; state < METRICS_BREAKER_COUNT; state++)
+            metrics_set(METRICS_CELL(notification_breakers) + i * METRICS_BREAKER_COUNT + state,
+                        state == (size_t)d->endpoints[i].breaker.state);
+    }
+}
+
 void dispatch_tick(struct dispatch *d, mono_time now) {
     http_tick(&d->http, now);
     wake_due(d, now);
@@ -253,6 +278,7 @@ void dispatch_tick(struct dispatch *d, mono_time now) {
     if (!d->dry_run)
         ledger_tick(&d->ledger, now);
     dead_letters_tick(&d->dead_letters, now);
+    show(d);
     if (!mono_is_before(now, d->next_report))
         report(d, now);
 }

@@ -1,6 +1,7 @@
 /* endpoint.c: see endpoint.h. */
 #include "notifier/endpoint.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "metrics/metrics.h"
 #include "notifier/retry.h"
 
 /* The settings of a channel. */
@@ -105,6 +107,21 @@ bool endpoint_is_ready(const struct endpoint *e, mono_time now) {
     return e->calls < ENDPOINT_CALLS_MAX && !mono_is_before(now, e->hold_until);
 }
 
+/* Metrics have names of their own for what they are about. */
+static_assert((int)METRICS_CHANNEL_EMAIL == (int)RECIPIENT_EMAIL &&
+                  (int)METRICS_CHANNEL_SMS == (int)RECIPIENT_SMS &&
+                  (int)METRICS_CHANNEL_SLACK == (int)RECIPIENT_SLACK &&
+                  (int)METRICS_CHANNEL_COUNT == RECIPIENT_CHANNELS,
+              "the values of the label \"channel\" are those of enum recipient_channel");
+static_assert((int)METRICS_CALL_DELIVERED == (int)OUTCOME_DELIVERED &&
+                  (int)METRICS_CALL_TRANSIENT == (int)OUTCOME_TRANSIENT &&
+                  (int)METRICS_CALL_PERMANENT == (int)OUTCOME_PERMANENT,
+              "the values of the label \"outcome\" are those of enum outcome_kind");
+static_assert((int)METRICS_BREAKER_CLOSED == (int)BREAKER_CLOSED &&
+                  (int)METRICS_BREAKER_OPEN == (int)BREAKER_OPEN &&
+                  (int)METRICS_BREAKER_TRYING == (int)BREAKER_TRYING,
+              "the values of the label \"state\" are those of enum breaker_state");
+
 /* --- a call -------------------------------------------------------------------------------- */
 
 enum { HEADERS_MAX = 4 };
@@ -173,6 +190,9 @@ bool endpoint_call(struct endpoint *e, struct http *http, const struct signer *s
 
 void endpoint_note(struct endpoint *e, const struct outcome *outcome, mono_time now) {
     e->calls--;
+    metrics_add(METRICS_CELL(notification_calls) + (size_t)e->channel * METRICS_CALL_COUNT +
+                    (size_t)outcome->kind,
+                1);
     if (outcome->healthy) {
         if (breaker_succeed(&e->breaker))
             log_info("the %s webhook answers again", e->name);

@@ -7,6 +7,8 @@
 #include "base/program.h"
 #include "db/conninfo.h"
 #include "kafka/producer.h"
+#include "metrics/metrics.h"
+#include "metrics/process.h"
 #include "notifier/consumer.h"
 #include "notifier/dispatch.h"
 #include "notifier/notifier.h"
@@ -25,13 +27,15 @@ static bool wait(struct poller *poller, mono_time deadline, const sigset_t *mask
 static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask) {
     bool fine = true;
     while (n->state != NOTIFIER_DONE && program_stop_signals() < 2) {
-        if (!wait(poller, notifier_deadline(n), mask))
+        if (!wait(poller, mono_earlier(notifier_deadline(n), process_deadline()), mask))
             return false;
         if (fine && notifier_is_broken(n))
             fine = false;
         if (!fine || program_stop_signals() > 0)
             notifier_stop(n);
-        notifier_tick(n, mono_now());
+        const mono_time now = mono_now();
+        notifier_tick(n, now);
+        process_tick(now);
     }
     return fine;
 }
@@ -39,6 +43,7 @@ static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask
 /* A manager of services would start it again and again if it ended. */
 static bool idle(struct poller *poller, const sigset_t *mask) {
     log_info("the consumer is disabled: nothing is done");
+    process_tick(mono_now());
     while (program_stop_signals() == 0) {
         if (!wait(poller, MONO_NEVER, mask))
             return false;
@@ -72,7 +77,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     const char *wrong = conninfo_init(&conninfo, settings, PROGRAM);
     if (wrong != NULL)
         log_error("%s", wrong);
+    metrics_init(METRICS_PROGRAM_NOTIFIER, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    metrics_exit();
     conninfo_exit(&conninfo);
     return done;
 }

@@ -2,6 +2,9 @@
 #include "notifier/notifier.h"
 
 #include "base/log.h"
+#include "metrics/metrics.h"
+
+#define LAG_EVERY_MS 1000
 
 static void take_message(void *context, struct partition *partition,
                          const rd_kafka_message_t *message) {
@@ -22,6 +25,7 @@ bool notifier_init(struct notifier *n, struct poller *poller, const struct setti
     const struct consumer_owner owner = {n, take_message, leave_partition};
     n->state = NOTIFIER_RUNNING;
     n->until = MONO_NEVER;
+    n->next_lag = mono_now();
     if (!dispatch_init(&n->dispatch, poller, settings, conninfo, false))
         return false;
     if (consumer_join(&n->consumer, poller, settings,
@@ -72,10 +76,19 @@ static void go_on_stopping(struct notifier *n, mono_time now) {
     }
 }
 
+/* librdkafka takes locks for it: now and then is enough. */
+static void show_lag(struct notifier *n, mono_time now) {
+    if (mono_is_before(now, n->next_lag))
+        return;
+    metrics_set(METRICS_CELL(notification_consumer_lag), consumer_lag(&n->consumer));
+    n->next_lag = mono_after_ms(now, LAG_EVERY_MS);
+}
+
 void notifier_tick(struct notifier *n, mono_time now) {
     dispatch_tick(&n->dispatch, now);
     consumer_tick(&n->consumer, now);
     adjust_flow(n);
+    show_lag(n, now);
     go_on_stopping(n, now);
 }
 

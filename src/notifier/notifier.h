@@ -36,6 +36,7 @@ struct notifier {
     struct consumer consumer;
     enum notifier_state state;
     mono_time until;
+    mono_time next_lag;
 };
 
 /* False when something cannot start, which has been logged; there is nothing to end then. The

@@ -10,6 +10,7 @@
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
+#include "metrics/metrics.h"
 #include "notifier/consumer.h"
 #include "notifier/dispatch.h"
 
@@ -113,6 +114,7 @@ bool replay_run(const struct settings *settings, const sigset_t *mask) {
     r.until = MONO_NEVER;
     const char *wrong = conninfo_init(&conninfo, settings, "availability-guard-notifier");
     bool fine = wrong == NULL;
+    metrics_init(METRICS_PROGRAM_NOTIFIER, settings);
     if (!fine)
         log_error("%s", wrong);
     if (fine && !poller_init(&r.poller)) {
@@ -124,5 +126,6 @@ bool replay_run(const struct settings *settings, const sigset_t *mask) {
         poller_exit(&r.poller);
     }
     conninfo_exit(&conninfo);
+    metrics_exit();
     return fine;
 }

@@ -7,6 +7,8 @@
 #include "base/program.h"
 #include "db/conninfo.h"
 #include "kafka/producer.h"
+#include "metrics/metrics.h"
+#include "metrics/process.h"
 #include "relay/relay.h"
 
 #define PROGRAM "availability-guard-relay"
@@ -17,6 +19,10 @@ static bool heed_signals(struct relay *relay) {
     if (signals > 0)
         relay_stop(relay, mono_now());
     return signals <= 1 && relay->state != RELAY_DONE;
+}
+
+static mono_time deadline(const struct relay *relay) {
+    return mono_earlier(relay_deadline(relay), process_deadline());
 }
 
 static bool run(const struct settings *settings, const struct conninfo *conninfo,
@@ -30,8 +36,10 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
     bool fine = relay_init(&relay, &poller, settings, conninfo);
     const bool begun = fine;
     while (fine && heed_signals(&relay)) {
-        relay_tick(&relay, mono_now());
-        if (poller_wait(&poller, relay_deadline(&relay), mask) < 0 && errno != EINTR) {
+        const mono_time now = mono_now();
+        relay_tick(&relay, now);
+        process_tick(now);
+        if (poller_wait(&poller, deadline(&relay), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             fine = false;
         }
@@ -47,7 +55,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     const char *wrong = conninfo_init(&conninfo, settings, PROGRAM);
     if (wrong != NULL)
         log_error("%s", wrong);
+    metrics_init(METRICS_PROGRAM_RELAY, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    metrics_exit();
     conninfo_exit(&conninfo);
     return done;
 }

@@ -6,8 +6,10 @@
 
 #include "base/log.h"
 #include "domain/statements.h"
+#include "metrics/metrics.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
+#define DEPTH_EVERY_MS 5000
 
 /* Payloads in one read: more than enough for a full batch of usual ones. */
 #define READ_BYTES ((int64_t)4 * 1024 * 1024)
@@ -54,6 +56,7 @@ static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t e
     flight_take(&r->flight, event);
     r->last_report = mono_now();
     r->relayed++;
+    metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_SENT, 1);
     r->full = false;
     r->pause_ms = 0;
     if (r->singly > 0)
@@ -73,6 +76,7 @@ static void pass_over(struct relay *r, const struct flight_event *event, const c
         return;
     *told = event->place;
     r->passed_count++;
+    metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_PASSED_OVER, 1);
     id_format(&event->event_id, id);
     log_error("event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
               event->bytes, why);
@@ -104,6 +108,7 @@ static void isolate_refused(struct relay *r) {
 
 static void replace_client(struct relay *r, mono_time now) {
     const bool refused = producer_refuses_message(r->failure);
+    metrics_add(METRICS_CELL(relay_failures), 1);
     if (refused) {
         isolate_refused(r);
     } else {
@@ -212,6 +217,15 @@ static void rest(struct relay *r) {
     r->next = mono_after_ms(mono_now(), r->poll_ms);
 }
 
+/* Who does not lead knows nothing of the outbox. */
+static void show_lead(bool leads) {
+    metrics_set(METRICS_CELL(leaders), leads);
+    if (leads)
+        return;
+    metrics_set(METRICS_CELL(outbox_events), METRICS_UNSET);
+    metrics_set(METRICS_CELL(outbox_oldest), METRICS_UNSET);
+}
+
 static void take_lead(struct relay *r, const PGresult *result) {
     if (!outbox_leads(result)) {
         rest(r);
@@ -226,6 +240,8 @@ static void take_lead(struct relay *r, const PGresult *result) {
     r->singly = 0;
     r->held_back_ms = 0;
     r->next_delete = mono_now();
+    r->next_depth = r->next_delete;
+    show_lead(true);
 }
 
 /* When to read again: at once if there is more. While something is held back notifications tell
@@ -287,12 +303,17 @@ static void take_depth(struct relay *r, const PGresult *result) {
         log_error("the database counted the outbox in a form not known here");
         return;
     }
+    metrics_set(METRICS_CELL(outbox_events), depth.events);
+    metrics_set(METRICS_CELL(outbox_oldest), depth.oldest_ms * US_PER_MS);
+    if (!r->report_due)
+        return;
     const bool more = depth.events > OUTBOX_DEPTH_MAX;
     log_info("relayed %" PRId64 " events; %s%" PRId32 " in the outbox, the first %" PRId64
              " ms old; %" PRId64 " cannot be sent",
              r->relayed, more ? "more than " : "", more ? OUTBOX_DEPTH_MAX : depth.events,
              depth.oldest_ms, r->passed_count);
     r->relayed = 0;
+    r->report_due = false;
 }
 
 static void take_refusal(struct relay *r, const PGresult *result) {
@@ -335,6 +356,7 @@ static void follow(struct relay *r) {
     r->state =
         r->state == RELAY_LEADING || r->state == RELAY_FOLLOWING ? RELAY_FOLLOWING : RELAY_DONE;
     r->next = mono_now();
+    show_lead(false);
 }
 
 static void session_lost(void *context) {
@@ -372,7 +394,7 @@ static enum relay_question choose(const struct relay *r, mono_time now) {
     const bool due = !mono_is_before(now, r->next);
     if (r->state == RELAY_FOLLOWING)
         return due ? RELAY_ASKED_LEAD : RELAY_ASKED_NOTHING;
-    if (r->state == RELAY_LEADING && r->report_due)
+    if (r->state == RELAY_LEADING && !mono_is_before(now, r->next_depth))
         return RELAY_ASKED_DEPTH;
     const bool reads = due && may_read(r);
     const bool deletes = r->flight.taken.count > 0 && !mono_is_before(now, r->next_delete);
@@ -399,8 +421,8 @@ static const char *put_delete(struct relay *r) {
     return OUTBOX_DELETE;
 }
 
-static const char *put_depth(struct relay *r) {
-    r->report_due = false;
+static const char *put_depth(struct relay *r, mono_time now) {
+    r->next_depth = mono_after_ms(now, DEPTH_EVERY_MS);
     params_put_int4(&r->params, OUTBOX_DEPTH_MAX + 1);
     return OUTBOX_DEPTH;
 }
@@ -413,7 +435,7 @@ static void ask(struct relay *r, enum relay_question question, mono_time now) {
     else if (question == RELAY_ASKED_DELETE)
         statement = put_delete(r);
     else if (question == RELAY_ASKED_DEPTH)
-        statement = put_depth(r);
+        statement = put_depth(r, now);
     if (!params_finish(&r->params)) {
         rest(r);
         r->next_delete = r->next;
@@ -441,6 +463,7 @@ bool relay_init(struct relay *r, struct poller *poller, const struct settings *s
     r->next = mono_now();
     r->next_report = mono_after_ms(r->next, REPORT_EVERY_MS);
     r->drain_until = MONO_NEVER;
+    show_lead(false);
     const struct session_options options = {
         .conninfo = conninfo,
         .connect_timeout_ms = settings->db_connect_timeout_ms,
@@ -476,6 +499,7 @@ static void end_drain(struct relay *r, mono_time now) {
 
 void relay_tick(struct relay *r, mono_time now) {
     session_tick(&r->session, now);
+    metrics_set(METRICS_CELL(relay_in_flight), flight_count(&r->flight));
     watch_client(r, now);
     producer_tick(&r->producer, now);
     if (!mono_is_before(now, r->next_report))
@@ -498,6 +522,8 @@ mono_time relay_deadline(const struct relay *r) {
         return due;
     if (r->state == RELAY_FOLLOWING || may_read(r))
         due = mono_earlier(due, r->next);
+    if (r->state == RELAY_LEADING)
+        due = mono_earlier(due, r->next_depth);
     return r->flight.taken.count > 0 ? mono_earlier(due, r->next_delete) : due;
 }
 

@@ -101,7 +101,8 @@ struct relay {
 
     /* the minute's report */
     mono_time next_report;
-    bool report_due;
+    bool report_due; /* with the next depth */
+    mono_time next_depth;
     int64_t relayed;      /* since the last one */
     int64_t passed_count; /* since it leads */
 };

@@ -6,9 +6,15 @@
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
+#include "metrics/metrics.h"
+#include "metrics/process.h"
 #include "sweeper/sweeper.h"
 
 #define PROGRAM "availability-guard-sweeper"
+
+static mono_time deadline(const struct sweeper *sweeper) {
+    return mono_earlier(sweeper_deadline(sweeper), process_deadline());
+}
 
 static bool run(const struct settings *settings, const struct conninfo *conninfo,
                 const sigset_t *mask) {
@@ -21,11 +27,13 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
     sweeper_init(&sweeper, &poller, settings, conninfo);
     bool fine = true;
     while (fine && program_stop_signals() == 0) {
-        if (poller_wait(&poller, sweeper_deadline(&sweeper), mask) < 0 && errno != EINTR) {
+        if (poller_wait(&poller, deadline(&sweeper), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             fine = false;
         }
-        sweeper_tick(&sweeper, mono_now());
+        const mono_time now = mono_now();
+        sweeper_tick(&sweeper, now);
+        process_tick(now);
     }
     sweeper_exit(&sweeper);
     poller_exit(&poller);
@@ -37,7 +45,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     const char *wrong = conninfo_init(&conninfo, settings, PROGRAM);
     if (wrong != NULL)
         log_error("%s", wrong);
+    metrics_init(METRICS_PROGRAM_SWEEPER, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    metrics_exit();
     conninfo_exit(&conninfo);
     return done;
 }

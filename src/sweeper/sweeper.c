@@ -7,21 +7,41 @@
 #include "base/log.h"
 #include "db/row.h"
 #include "domain/statements.h"
+#include "metrics/metrics.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
 #define PURGE_EVERY_MS ((int64_t)10 * 60 * 1000)
+
+/* A count of all active locks begins so often, and a slice of it is so large: some milliseconds of
+ * reading an index. */
+#define COUNT_EVERY_MS 5000
+#define COUNT_SLICE 20000
 
 /* The two numbers are this service's and this lock's, by agreement. */
 static const char PREPARE[] =
     "PREPARE lead AS SELECT pg_try_advisory_lock(1096237635, 1);"
     "PREPARE sweep (int4) AS SELECT swept, lag_ms FROM guard.sweep_expired($1);"
-    "PREPARE purge (int4, int4) AS SELECT guard.purge_finished($1, $2)";
+    "PREPARE purge (int4, int4) AS SELECT guard.purge_finished($1, $2);"
+    "PREPARE count (timestamptz, int8) AS SELECT count(*), max(s.expires_at)"
+    " FROM (SELECT l.expires_at FROM public.inventory_locks_shadow AS l"
+    "  WHERE l.status = 'ACTIVE' AND l.expires_at > greatest($1, now())"
+    "  ORDER BY l.expires_at FETCH FIRST ($2) ROWS WITH TIES) AS s";
 
-enum { BOOL = 16, INT8 = 20, INT4 = 23 };
+enum { BOOL = 16, INT8 = 20, INT4 = 23, TIMESTAMPTZ = 1184 };
 
 static void rest(struct sweeper *s) {
     s->state = SWEEPER_RESTING;
     s->next = mono_after_ms(mono_now(), s->interval_ms);
+}
+
+/* Who does not lead knows nothing of the locks. */
+static void show_lead(bool leads) {
+    metrics_set(METRICS_CELL(leaders), leads);
+    if (leads)
+        return;
+    metrics_set(METRICS_CELL(active_locks), METRICS_UNSET);
+    metrics_set(METRICS_CELL(expiry_lag), METRICS_UNSET);
+    metrics_set(METRICS_CELL(last_sweep), METRICS_UNSET);
 }
 
 static void follow(struct sweeper *s) {
@@ -38,8 +58,12 @@ static void take_lead(struct sweeper *s, const PGresult *result) {
         return;
     }
     log_info("this process leads");
+    show_lead(true);
     s->state = SWEEPER_SWEEPING;
     s->next_purge = mono_now();
+    s->next_count = s->next_purge;
+    s->counted = 0;
+    s->counted_to = TIMESTAMP_MIN;
 }
 
 static void take_sweep(struct sweeper *s, const PGresult *result) {
@@ -57,10 +81,16 @@ static void take_sweep(struct sweeper *s, const PGresult *result) {
     s->lag_ms_max = lag_ms > s->lag_ms_max ? lag_ms : s->lag_ms_max;
     if (swept > 0)
         log_debug("marked %" PRId32 " expired locks, the first %" PRId64 " ms late", swept, lag_ms);
+    metrics_add(METRICS_CELL(expired_locks), (uint64_t)swept);
+    metrics_set(METRICS_CELL(expiry_lag), lag_ms * US_PER_MS);
     if (swept == s->batch)
         return; /* there may be more: at once */
-    if (s->retention_days > 0 && !mono_is_before(mono_now(), s->next_purge))
+    metrics_set(METRICS_CELL(last_sweep), wall_now_us());
+    const mono_time now = mono_now();
+    if (s->retention_days > 0 && !mono_is_before(now, s->next_purge))
         s->state = SWEEPER_PURGING;
+    else if (!mono_is_before(now, s->next_count))
+        s->state = SWEEPER_COUNTING;
     else
         rest(s);
 }
@@ -71,10 +101,31 @@ static void take_purge(struct sweeper *s, const PGresult *result) {
     if (row_has_types(result, TYPES, 1) && PQntuples(result) == 1)
         (void)row_int4((struct row){result, 0}, 0, &purged);
     s->purged += purged;
+    metrics_add(METRICS_CELL(purged_locks), (uint64_t)purged);
     if (purged < s->batch)
         s->next_purge = mono_after_ms(mono_now(), PURGE_EVERY_MS);
     /* Expired locks come first again, before the next batch of old ones. */
     s->state = SWEEPER_SWEEPING;
+}
+
+/* A slice has more rows than it was to have when several expire at the same time. */
+static void take_count(struct sweeper *s, const PGresult *result) {
+    static const unsigned TYPES[] = {INT8, TIMESTAMPTZ};
+    int64_t counted = 0;
+    rest(s);
+    if (!row_has_types(result, TYPES, 2) || PQntuples(result) != 1) {
+        log_error("the database counted the locks in a form not known here");
+        return;
+    }
+    (void)row_int8((struct row){result, 0}, 0, &counted);
+    s->counted += counted;
+    if (counted >= COUNT_SLICE && row_timestamp((struct row){result, 0}, 1, &s->counted_to)) {
+        s->next_count = mono_now();
+        return;
+    }
+    metrics_set(METRICS_CELL(active_locks), s->counted);
+    s->counted = 0;
+    s->counted_to = TIMESTAMP_MIN;
 }
 
 static void session_answered(void *context, PGresult *result) {
@@ -91,6 +142,8 @@ static void session_answered(void *context, PGresult *result) {
         take_lead(s, result);
     } else if (s->state == SWEEPER_PURGING) {
         take_purge(s, result);
+    } else if (s->state == SWEEPER_COUNTING) {
+        take_count(s, result);
     } else {
         take_sweep(s, result);
     }
@@ -101,11 +154,13 @@ static void session_answered(void *context, PGresult *result) {
 static void session_lost(void *context) {
     struct sweeper *s = context;
     s->state = SWEEPER_FOLLOWING;
+    show_lead(false);
 }
 
 static void session_failed(void *context) {
     struct sweeper *s = context;
     s->state = SWEEPER_FOLLOWING;
+    show_lead(false);
 }
 
 void sweeper_init(struct sweeper *s, struct poller *poller, const struct settings *settings,
@@ -117,6 +172,7 @@ void sweeper_init(struct sweeper *s, struct poller *poller, const struct setting
     s->retention_days = (int32_t)settings->lock_retention_days;
     s->next = mono_now();
     s->next_report = mono_after_ms(s->next, REPORT_EVERY_MS);
+    show_lead(false);
     const struct session_options options = {
         .conninfo = conninfo,
         .connect_timeout_ms = settings->db_connect_timeout_ms,
@@ -142,6 +198,11 @@ static void send_next(struct sweeper *s, mono_time now) {
         statement = "purge";
         params_put_int4(&s->params, s->retention_days);
         params_put_int4(&s->params, s->batch);
+    } else if (s->state == SWEEPER_COUNTING) {
+        statement = "count";
+        s->next_count = mono_after_ms(now, COUNT_EVERY_MS);
+        params_put_timestamp(&s->params, s->counted_to);
+        params_put_int8(&s->params, COUNT_SLICE);
     } else if (s->state == SWEEPER_SWEEPING) {
         statement = "sweep";
         params_put_int4(&s->params, s->batch);

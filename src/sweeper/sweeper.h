@@ -5,10 +5,14 @@
  *
  *   FOLLOWING --lock got--> SWEEPING --nothing left--> RESTING --interval--> SWEEPING
  *                              |
- *                              +-- now and then --> PURGING --> RESTING
+ *                              +-- now and then --> PURGING, COUNTING --> RESTING
  *
  * An expired lock is thus marked within SWEEP_INTERVAL_MS and the time that the batches before it
  * take; how long the longest had to wait is logged every minute.
+ *
+ * Active locks are counted for the metrics, in slices: each statement counts so many, in the order
+ * in which they expire, and the next one goes on behind them. So even a count of millions, which
+ * takes minutes then, holds nothing up.
  */
 #ifndef SWEEPER_SWEEPER_H
 #define SWEEPER_SWEEPER_H
@@ -20,12 +24,14 @@
 #include "base/clock.h"
 #include "base/poller.h"
 #include "base/settings.h"
+#include "base/timestamp.h"
 #include "db/session.h"
 
 enum sweeper_state {
     SWEEPER_FOLLOWING, /* asks for the lead every interval */
     SWEEPER_SWEEPING,
     SWEEPER_PURGING,
+    SWEEPER_COUNTING,
     SWEEPER_RESTING,
 };
 
@@ -38,10 +44,13 @@ struct sweeper {
     int32_t retention_days;
     mono_time next; /* not before this is the next statement sent */
     mono_time next_purge;
+    mono_time next_count;
     mono_time next_report;
     int64_t swept; /* since the last report, as the following */
     int64_t purged;
     int64_t lag_ms_max;
+    int64_t counted; /* active locks up to here: */
+    timestamp_us counted_to;
 };
 
 /* The conninfo must outlive the sweeper. */

@@ -292,7 +292,7 @@ def test_operations_only_for_their_networks(closed, guest):
     # On connections of its own: those that are open stay with the old configuration.
     wait_for(lambda: closed.get_status("/health") == 403, 10, "health is refused")
     guest.client.close()
-    for path in ("/health", "/health/liveness", "/ready", "/health/readiness"):
+    for path in ("/health", "/health/liveness", "/ready", "/health/readiness", "/metrics"):
         check_problem(guest.client.get(path), 403, "forbidden", [])
         check_problem(guest.client.post(path, {}), 403, "forbidden", [])
     # Locks are for everybody who can reach the port.

@@ -51,6 +51,8 @@ TEXTS = {
     "GUARD_SOCKET": "/run/availability-guard/guard.sock",
     "GUARD_OPERATIONS_NETWORKS":
         "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+    "GUARD_METRICS_ENABLED": "true",
+    "GUARD_METRICS_FILE": "/run/availability-guard/metrics",
     "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED": "true",
     "AVAILABILITY_GUARD_ADMIN_TOKENS": "",
     "AVAILABILITY_GUARD_NOTIFICATIONS_ENABLED": "true",
@@ -148,6 +150,7 @@ def test_booleans(name):
      ["10.0.0.0", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "300.0.0.0/8", "all", "10.0.0.0/8;",
       "10.0.0.0/8,", ","]),
     ("GUARD_SOCKET", ["/tmp/a.sock"], ["relative.sock", "/tmp/a b", "/tmp/a;b", "/" + "x" * 101]),
+    ("GUARD_METRICS_FILE", ["/tmp/metrics"], ["metrics", "/tmp/a b", "/" + "x" * 201]),
     ("HOST", ["127.0.0.1", "localhost"], ["a b", "x;y", "{", "http://x"]),
 ])
 def test_other_kinds(name, good, bad):

@@ -41,6 +41,7 @@ static const struct {
     {PROBLEM_OVERLOADED, 503, "overloaded", true},
     {PROBLEM_DATABASE_UNAVAILABLE, 503, "database_unavailable", true},
     {PROBLEM_MANUAL_RELEASE_DISABLED, 503, "manual_release_disabled", false},
+    {PROBLEM_METRICS_UNAVAILABLE, 503, "metrics_unavailable", false},
 };
 
 #define ck_assert_member(object, name, text)                                                       \

@@ -584,18 +584,24 @@ START_TEST(draining_gives_up) {
 }
 END_TEST
 
-START_TEST(the_depth_is_asked_every_minute_when_something_happened) {
-    begin();
-    fill(10);
-    run_until(left_is, 0);
-    forward_ms += 61000;
+static void depth_is_asked_after(int64_t ms) {
+    forward_ms += ms;
     relay_tick(&relay, mono_now());
     ck_assert_str_eq(asked, OUTBOX_DEPTH);
     answer();
-    ck_assert_int_eq(relay.relayed, 0);
-    forward_ms += 61000;
+}
+
+START_TEST(the_depth_is_asked_often_and_told_every_minute) {
+    begin();
+    fill(10);
+    run_until(left_is, 0);
+    depth_is_asked_after(5100);
+    ck_assert_int_eq(relay.relayed, 10);
     relay_tick(&relay, mono_now());
     ck_assert_str_ne(asked, OUTBOX_DEPTH);
+    answer();
+    depth_is_asked_after(61000);
+    ck_assert_int_eq(relay.relayed, 0);
 }
 END_TEST
 
@@ -619,7 +625,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, draining_sends_no_more_and_ends_in_time);
     tcase_add_test(tcase, draining_takes_no_more_rows);
     tcase_add_test(tcase, draining_gives_up);
-    tcase_add_test(tcase, the_depth_is_asked_every_minute_when_something_happened);
+    tcase_add_test(tcase, the_depth_is_asked_often_and_told_every_minute);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -102,6 +102,7 @@ static const struct {
     {"/health/liveness", "GET, HEAD"},
     {"/ready", "GET, HEAD"},
     {"/health/readiness", "GET, HEAD"},
+    {"/metrics", "GET, HEAD"},
 };
 
 /* Each path has the methods it says it has, and no other. */
@@ -143,6 +144,7 @@ static const char *const unknown_paths[] = {
     "/healthy",
     "/readyness",
     "/ready/",
+    "/metrics/",
     "/%76%31/locks",
     "v1/locks",
     "http://host/v1/locks",
@@ -376,6 +378,13 @@ START_TEST(liveness_asks_nobody) {
 }
 END_TEST
 
+START_TEST(no_metrics_without_their_file) {
+    ask("GET", "/metrics", "");
+    ck_assert_int_eq(door.status, 503);
+    ck_assert_pstr_eq(error_code(), "metrics_unavailable");
+}
+END_TEST
+
 START_TEST(fail_closed) {
     door.context.fail_open = false;
     ask("GET", "/ready", "");
@@ -446,6 +455,7 @@ Suite *unit_suite(void) {
     tcase_add_loop_test(tcase, header_for_a_field, 0, COUNT(headers));
     tcase_add_test(tcase, media_type);
     tcase_add_test(tcase, liveness_asks_nobody);
+    tcase_add_test(tcase, no_metrics_without_their_file);
     tcase_add_test(tcase, fail_closed);
     tcase_add_test(tcase, wrong_schema);
     tcase_add_test(tcase, queue_full);

@@ -80,6 +80,8 @@ static const char defaults[] =
     "GUARD_MAX_BODY_BYTES=1048576\n"
     "GUARD_OPERATIONS_NETWORKS=127.0.0.0/8,::1/128,10.0.0.0/8,"
     "172.16.0.0/12,192.168.0.0/16,fc00::/7\n"
+    "GUARD_METRICS_ENABLED=true\n"
+    "GUARD_METRICS_FILE=/run/availability-guard/metrics\n"
     "SWEEP_INTERVAL_MS=1000\n"
     "SWEEP_BATCH=200\n"
     "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED=true\n"
