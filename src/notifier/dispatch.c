@@ -117,7 +117,7 @@ static void run_out_of_memory(struct dispatch *d, struct partition *partition,
                               const rd_kafka_message_t *m) {
     log_error("out of memory");
     d->failed = true;
-    consumer_skip(partition, m);
+    partition_skip(partition, m);
 }
 
 /* Takes the record over; delivery is NULL when there was no memory for it. */
@@ -144,7 +144,7 @@ static void take_announcement(struct dispatch *d, struct partition *partition,
         log_dry_run(d, record, a);
         d->counts.dry_runs++;
         if (d->replay) /* it still is to be replayed */
-            consumer_skip(partition, m);
+            partition_skip(partition, m);
         free(record);
         return;
     }
@@ -324,7 +324,8 @@ bool dispatch_init(struct dispatch *d, struct poller *poller, const struct setti
         signer_exit(&d->signer);
         return false;
     }
-    if (!dead_letters_init(&d->dead_letters, poller, settings)) {
+    if (!dead_letters_init(&d->dead_letters, poller, settings,
+                           settings->availability_guard_notification_dlq_topic)) {
         http_exit(&d->http);
         signer_exit(&d->signer);
         return false;

@@ -10,7 +10,7 @@
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
-#include "notifier/consumer.h"
+#include "kafka/consumer.h"
 #include "notifier/dispatch.h"
 
 /* How long calls under way may take to the end when it is told to stop. */
@@ -28,7 +28,7 @@ static void take_message(void *context, struct partition *partition,
                          const rd_kafka_message_t *message) {
     struct replay *r = context;
     if (r->stopping)
-        consumer_skip(partition, message);
+        partition_skip(partition, message);
     else
         dispatch_take(&r->dispatch, partition, message);
 }

@@ -1,7 +1,7 @@
 /* What of a partition may be committed. */
 #include <string.h>
 
-#include "notifier/consumer.h"
+#include "kafka/partition.h"
 #include "unit.h"
 
 static struct partition partition;
@@ -88,7 +88,7 @@ END_TEST
 START_TEST(a_skipped_message_is_abandoned) {
     const rd_kafka_message_t message = {.offset = 3};
     receive(NULL, 2);
-    consumer_skip(&partition, &message);
+    partition_skip(&partition, &message);
     partition.next_offset = 4;
     ck_assert_int_eq(partition_position(&partition), 3);
 }
@@ -103,7 +103,7 @@ START_TEST(places_of_no_partition_do_no_harm) {
 END_TEST
 
 Suite *unit_suite(void) {
-    Suite *suite = suite_create("notifier/place");
+    Suite *suite = suite_create("kafka/partition");
     TCase *tests = tcase_create("place");
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, nothing_before_the_first_message);
