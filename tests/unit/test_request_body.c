@@ -1,4 +1,4 @@
-#include "guard/request_body.h"
+#include "json/request_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
