@@ -105,7 +105,7 @@ static mono_time earliest_resume(const struct performer *p) {
 /* --- time ---------------------------------------------------------------------------------- */
 
 static void measure_lag(struct performer *p, mono_time now) {
-    if (mono_is_before(now, p->next_lag))
+    if (mono_is_before(now, p->next_lag) || p->intake.state != INTAKE_RUNNING)
         return;
     tally_lag(&p->tally, consumer_lag(&p->intake.consumer));
     p->next_lag = mono_after_ms(now, LAG_EVERY_MS);
@@ -125,7 +125,7 @@ mono_time performer_deadline(const struct performer *p) {
     mono_time due =
         mono_earlier(dispatcher_deadline(&p->dispatcher), dead_letters_deadline(&p->dead_letters));
     due = mono_earlier(due, intake_deadline(&p->intake));
-    due = mono_earlier(due, mono_earlier(tally_deadline(&p->tally), p->next_lag));
+    due = mono_earlier(due, tally_deadline(&p->tally));
     due = mono_earlier(due, earliest_resume(p));
     return may_send(p) ? mono_earlier(due, p->hold) : due;
 }
@@ -184,7 +184,6 @@ bool performer_init(struct performer *p, struct poller *poller, const struct set
 }
 
 void performer_exit(struct performer *p) {
-    measure_lag(p, p->next_lag);
     tally_report(&p->tally, mono_now());
     /* Before the tasks: nobody may call them back. */
     dispatcher_exit(&p->dispatcher);

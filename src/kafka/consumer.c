@@ -23,15 +23,16 @@
 #define ASK_MS 10000
 
 /* A member that died holds up its whole group for a session. Little is fetched ahead: it would only
- * wait here. The default of librdkafka for how topics are assigned (range) is kept: the incremental
- * way, which KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY can choose, has hung in versions of it.
+ * wait here. Bytes bound it, not messages: where so many are there librdkafka 2.0 asks for more
+ * only a second later. The default of librdkafka for how topics are assigned (range) is kept: the
+ * incremental way, which KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY can choose, has hung in
+ * versions of it.
  */
 static const struct kafka_property defaults[] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "2000"},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {"allow.auto.create.topics", "true"},
-    {"queued.min.messages", "1000"},
     {"queued.max.messages.kbytes", "4096"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "200"},
