@@ -202,7 +202,7 @@ enum envelope_verdict envelope_read(struct envelope *envelope, struct text_span 
     if (request_body_parse(&r.whole, value))
         verdict = read_envelope(&r, command, kept);
     else
-        (void)snprintf(envelope->problem, sizeof envelope->problem, "not valid JSON: %s",
+        (void)snprintf(envelope->problem, sizeof envelope->problem, "the value cannot be read: %s",
                        r.whole.error);
     request_body_exit(&r.whole);
     if (verdict != ENVELOPE_COMMAND)

@@ -199,8 +199,8 @@ def poison(tenant):
     good = lock(tenant)
     return {
         "nothing": (None, "no value"),
-        "no JSON": ("{", "not valid JSON"),
-        "no UTF-8": (b'{"metadata": "\xff"}', "not valid JSON"),
+        "no JSON": ("{", "cannot be read"),
+        "no UTF-8": (b'{"metadata": "\xff"}', "cannot be read"),
         "no object": ("[1]", "not a JSON object"),
         "twice": ('{"metadata": {}, "metadata": {}}', "duplicate"),
         "no metadata": (of(good, metadata=None), "metadata"),
