@@ -14,7 +14,7 @@ For tests and the quickstart: import it and use System, or call it:
 
 The parts are PostgreSQL (private, or one that the settings name), Kafka (in memory, or one that the
 settings name), the guard processes behind spawn-fcgi and multiwatch, the sweeper, the relay, the
-notifier, the webhook sink, and nginx. Started by root they run as `nobody`.
+notifier, commands, the webhook sink, and nginx. Started by root they run as `nobody`.
 
 State folder:
     system.json   ports, passwords, settings; readable by its owner only
@@ -90,10 +90,10 @@ class System:
     user         account for the parts when started by root (default nobody)
     nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones
     guard_command         put before the guard's command line, e.g. ["valgrind", "--quiet"]
-    worker_command        the same for relay and notifier
+    worker_command        the same for relay, notifier and commands
     environment           added to the environment of our programs, e.g. ASAN_OPTIONS
     postgres_options      settings of the private cluster, e.g. {"log_statement": "all"}
-    kafka                 with Kafka, relay and notifier. Kafka is an embedded one unless
+    kafka                 with Kafka, relay, notifier and commands. Kafka is an embedded one unless
                           KAFKA_BROKERS is among the settings; with the folder of a real-kafka in
                           REAL_KAFKA (environment) that one can be taken down, too
     sink                  with the webhook sink; webhooks whose address is not among the settings go
@@ -134,6 +134,7 @@ class System:
         self._relay = self._worker("relay", self._is_connected)
         # Of what happens before it has its place in the group nothing is lost: nobody waits for it.
         self._notifier = self._worker("notifier")
+        self._commands = self._worker("commands")
 
     # --- what is chosen, and kept in system.json -------------------------------------------
 
@@ -424,6 +425,16 @@ class System:
     def notifier_pid(self):
         return self._notifier.pid
 
+    def start_commands(self):
+        self._commands.start()
+
+    def stop_commands(self):
+        """SIGTERM; it finishes what the database has in hand."""
+        self._commands.stop()
+
+    def commands_pid(self):
+        return self._commands.pid
+
     def start_kafka(self):
         self.kafka.start()
         self._take_kafka_settings()
@@ -541,6 +552,7 @@ class System:
         if self.kafka:
             self.start_relay()
             self.start_notifier()
+            self.start_commands()
         self.start_nginx()
         self.wait_ready(ready_timeout)
         for part, pid in self.status().items():
@@ -551,7 +563,8 @@ class System:
     def stop(self):
         """Stop everything, the outermost part first. Data, logs and ports stay."""
         failures = []
-        parts = [self._sweeper, self._relay, self._notifier, self.sink, self.kafka, self.database]
+        parts = [self._sweeper, self._relay, self._notifier, self._commands, self.sink, self.kafka,
+                 self.database]
         for step in (self.stop_nginx, self.stop_guards, *(part.stop for part in parts if part)):
             try:
                 step()
@@ -621,7 +634,8 @@ class System:
             found["sink"] = self.sink
         found.update({"guard": self._guard, "sweeper": self._sweeper})
         if self.kafka:
-            found.update({"relay": self._relay, "notifier": self._notifier})
+            found.update({"relay": self._relay, "notifier": self._notifier,
+                          "commands": self._commands})
         return {name: part.pid for name, part in {**found, "nginx": self._nginx}.items()}
 
 

@@ -31,3 +31,6 @@ GRANT SELECT ON guard.audit_heads TO :"role";
 
 GRANT SELECT, INSERT, DELETE ON guard.outbox, guard.deliveries TO :"role";
 GRANT UPDATE (state, attempts) ON guard.deliveries TO :"role";
+
+GRANT SELECT, INSERT, DELETE ON guard.performed_commands TO :"role";
+GRANT UPDATE (outcome) ON guard.performed_commands TO :"role";

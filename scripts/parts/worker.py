@@ -1,4 +1,4 @@
-"""A program of ours that runs beside the guard: sweeper, relay, notifier."""
+"""A program of ours that runs beside the guard: sweeper, relay, notifier, commands."""
 
 import signal
 

@@ -203,6 +203,26 @@
       "most events on their way to Kafka")                                                         \
     X(RELAY_POLL_INTERVAL_MS, relay_poll_interval_ms, INTEGER, "1000", 10, 3600000, false,         \
       "pause between two looks into an outbox that was empty")                                     \
+    X(COMMAND_CENTER_TOPIC, command_center_topic, TOPIC, "commands.primary", 1, 249, false,        \
+      "Kafka topic of commands")                                                                   \
+    X(COMMAND_CENTER_TARGET_SERVICE_ID, command_center_target_service_id, TEXT,                    \
+      "availability-guard-service", 1, 255, false,                                                 \
+      "name of this service in commands: those for others are passed over")                        \
+    X(AVAILABILITY_GUARD_COMMANDS_ENABLED, availability_guard_commands_enabled, BOOLEAN, "true",   \
+      0, 0, false,                                                                                 \
+      "whether commands are performed")                                                            \
+    X(AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP, availability_guard_command_consumer_group, TOPIC, \
+      "availability-guard-service-commands", 1, 249, false,                                        \
+      "Kafka consumer group of those who perform commands")                                        \
+    X(INVENTORY_EVENTS_DLQ_TOPIC, inventory_events_dlq_topic, TOPIC, "inventory.events.dlq",       \
+      1, 249, false,                                                                               \
+      "Kafka topic of commands that cannot be performed")                                          \
+    X(COMMANDS_BATCH, commands_batch, INTEGER, "200", 1, 1000, false,                              \
+      "most commands performed in one statement")                                                  \
+    X(COMMANDS_IN_FLIGHT_MAX, commands_in_flight_max, INTEGER, "10000", 1, 1000000, false,         \
+      "most commands in hand; the rest waits in Kafka")                                            \
+    X(COMMANDS_RETENTION_DAYS, commands_retention_days, INTEGER, "30", 1, 36600, false,            \
+      "how long it is known which commands were performed; longer than Kafka keeps them")          \
     X(LOG_LEVEL, log_level, LEVEL, "info", 0, 0, false,                                            \
       "lowest level that is logged")                                                               \
     X(LOG_FORMAT, log_format, FORMAT, "json", 0, 0, false,                                         \

@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/attributes.h"
+#include "base/buffer.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "db/row.h"
 #include "domain/audit.h"
 #include "domain/manual_release.h"
@@ -27,6 +30,10 @@ enum command_kind {
     COMMAND_MANUAL_RELEASE,
     COMMAND_AUDITS,
     COMMAND_PING, /* is the database there? */
+    /* As those above, but in the ledger of performed commands: each has its effect once. */
+    COMMAND_LOCK_ONCE,
+    COMMAND_RELEASE_ONCE,
+    COMMAND_BULK_RELEASE_ONCE,
     COMMAND_KINDS,
 };
 
@@ -41,12 +48,15 @@ enum outcome_kind {
     OUTCOME_NOT_ACTIVE,   /* row: its column has the status that the lock has */
     OUTCOME_AUDITED,      /* row: the first audit row; count: how many follow each other */
     OUTCOME_ALIVE,        /* the answer to COMMAND_PING */
+    OUTCOME_DUPLICATE,    /* of those in the ledger: it has been performed before */
     OUTCOME_REFUSED,      /* the database does not take a value of the request */
     OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it */
     OUTCOME_UNAVAILABLE,  /* no database */
     OUTCOME_WRONG_SCHEMA, /* as UNAVAILABLE: the database is there, its schema is not right */
     OUTCOME_FAILED,       /* what should not happen; logged */
 };
+
+#define OUTCOME_SQLSTATE_LENGTH 5
 
 struct outcome {
     enum outcome_kind kind;
@@ -55,6 +65,7 @@ struct outcome {
     int column; /* of the row at which the lock begins */
     int64_t count;
     bool cut_off; /* the row behind the last lock has an id (only): to go on after */
+    char sqlstate[OUTCOME_SQLSTATE_LENGTH + 1]; /* when the database refused it; else "" */
 };
 
 struct command {
@@ -68,7 +79,9 @@ struct command {
     int attempts;         /* times that it was refused for reasons that pass */
     size_t bulk_next;     /* first of the lock ids that have not been sent yet */
     int64_t bulk_released;
-    const char *request_id; /* for log lines; may be NULL */
+    bool bulk_performed;        /* a part was not in the ledger yet */
+    struct text_span ledger_id; /* of those in the ledger: the tenant's name for the command */
+    const char *request_id;     /* for log lines; may be NULL */
     void (*answer)(struct command *command, const struct outcome *outcome);
     union {
         struct lock_request lock;
@@ -80,5 +93,13 @@ struct command {
         struct audits_request audits;
     } as;
 };
+
+/* Copies the texts of the request, so that what they came in need not wait with it. They live as
+ * long as `kept`, which was empty; there is a NUL behind the ledger_id. False: out of memory. */
+MUST_CHECK bool command_keep_texts(struct command *command, struct buffer *kept);
+
+static inline bool command_is_bulk_release(const struct command *command) {
+    return command->kind == COMMAND_BULK_RELEASE || command->kind == COMMAND_BULK_RELEASE_ONCE;
+}
 
 #endif

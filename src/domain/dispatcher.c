@@ -2,6 +2,7 @@
 #include "domain/dispatcher.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,14 +37,18 @@ static void count_batch(const struct dispatcher *d, mono_time now) {
             metrics_queued(statement, mono_diff_us(now, c->queued_at));
     }
 }
-
-static void answer(struct command *command, enum outcome_kind kind) {
+static void answer_refusal(struct command *command, enum outcome_kind kind, const char *sqlstate) {
     /* "Overloaded" speaks of what was not sent; of what was, nobody knows. */
     if (kind == OUTCOME_OVERLOADED && command->sent_before)
         kind = OUTCOME_UNAVAILABLE;
-    const struct outcome outcome = {.kind = kind,
-                                    .maybe_done = command->sent_before || command->bulk_next > 0};
+    struct outcome outcome = {.kind = kind,
+                              .maybe_done = command->sent_before || command->bulk_next > 0};
+    (void)snprintf(outcome.sqlstate, sizeof outcome.sqlstate, "%s", sqlstate);
     command->answer(command, &outcome);
+}
+
+static void answer(struct command *command, enum outcome_kind kind) {
+    answer_refusal(command, kind, "");
 }
 
 /* What a command is told when the session can't be used. */
@@ -248,12 +253,16 @@ static void take_failure(struct dispatcher *d, const PGresult *result) {
     d->batch_count = 0;
     log_request(LOG_LEVEL_ERROR, command->request_id, "the database refused a command (%s: %s)",
                 sqlstate, message);
-    answer(command, refusal_of(sqlstate));
+    answer_refusal(command, refusal_of(sqlstate), sqlstate);
 }
 
 static bool is_partly_done(const struct command *command) {
-    return command->kind == COMMAND_BULK_RELEASE &&
+    return command_is_bulk_release(command) &&
            command->bulk_next < command->as.bulk_release.lock_count;
+}
+
+static mono_time time_to_send(const struct dispatcher *d, mono_time now) {
+    return d->patient ? MONO_NEVER : mono_after_ms(now, d->queue_timeout_ms);
 }
 
 /* A bulk release goes on with its next ids, behind what has queued meanwhile. */
@@ -265,7 +274,7 @@ static void go_on(struct dispatcher *d, struct command *command, mono_time now) 
     }
     command->sent_before = false;
     command->queued_at = now;
-    command->send_by = mono_earlier(mono_after_ms(now, d->queue_timeout_ms), command->give_up_at);
+    command->send_by = mono_earlier(time_to_send(d, now), command->give_up_at);
     push_last(d, command);
 }
 
@@ -319,17 +328,18 @@ static void session_lost(void *context) {
 
 static void session_failed(void *context) {
     struct dispatcher *d = context;
-    answer_where(d, mono_now(), was_never_sent, no_database(d));
+    if (!d->patient)
+        answer_where(d, mono_now(), was_never_sent, no_database(d));
 }
 
-bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct settings *settings,
-                     const struct conninfo *conninfo) {
+static bool init(struct dispatcher *d, struct poller *poller, const struct settings *settings,
+                 const struct conninfo *conninfo, size_t batch_max) {
     memset(d, 0, sizeof *d);
     params_init(&d->params);
     d->queue_max = (size_t)settings->guard_queue_max;
     d->queue_timeout_ms = settings->guard_queue_timeout_ms;
     d->answer_timeout_ms = settings_answer_timeout_ms(settings);
-    d->batch_max = (size_t)settings->guard_batch_max;
+    d->batch_max = batch_max;
     metrics_set(METRICS_CELL(queue_limit), settings->guard_queue_max);
     d->batch = calloc(d->batch_max, sizeof(struct command *));
     d->done = calloc(d->batch_max, sizeof(struct command *));
@@ -346,6 +356,19 @@ bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct s
     return d->batch != NULL && d->done != NULL && d->outcomes != NULL;
 }
 
+bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct settings *settings,
+                     const struct conninfo *conninfo) {
+    return init(d, poller, settings, conninfo, (size_t)settings->guard_batch_max);
+}
+
+bool dispatcher_init_patient(struct dispatcher *d, struct poller *poller,
+                             const struct settings *settings, const struct conninfo *conninfo,
+                             size_t batch_max) {
+    const bool made = init(d, poller, settings, conninfo, batch_max);
+    d->patient = true;
+    return made;
+}
+
 void dispatcher_exit(struct dispatcher *d) {
     session_exit(&d->session);
     params_exit(&d->params);
@@ -358,22 +381,23 @@ void dispatcher_exit(struct dispatcher *d) {
 bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time now,
                        struct outcome *refusal) {
     memset(refusal, 0, sizeof *refusal);
-    if (d->session.problem != SESSION_PROBLEM_NONE) {
+    if (!d->patient && d->session.problem != SESSION_PROBLEM_NONE) {
         refusal->kind = no_database(d);
         return false;
     }
-    if (d->queued >= d->queue_max) {
+    if (!d->patient && d->queued >= d->queue_max) {
         refusal->kind = OUTCOME_OVERLOADED;
         return false;
     }
     command->queued_at = now;
-    command->send_by = mono_after_ms(now, d->queue_timeout_ms);
-    command->give_up_at = mono_after_ms(now, d->answer_timeout_ms);
+    command->send_by = time_to_send(d, now);
+    command->give_up_at = d->patient ? MONO_NEVER : mono_after_ms(now, d->answer_timeout_ms);
     command->sent_before = false;
     command->alone = false;
     command->attempts = 0;
     command->bulk_next = 0;
     command->bulk_released = 0;
+    command->bulk_performed = false;
     push_last(d, command);
     return true;
 }

@@ -15,6 +15,9 @@
  * - A command that waited too long is answered without having been sent.
  * - While the database can't be reached, what was never sent is answered at once; what may have
  *   been done waits, up to its give_up_at, to learn whether it was.
+ *
+ * A dispatcher that is patient is for doors whose commands can wait: it takes all of them, and
+ * each waits for the database as long as it takes.
  */
 #ifndef DOMAIN_DISPATCHER_H
 #define DOMAIN_DISPATCHER_H
@@ -36,6 +39,7 @@ struct dispatcher {
     struct command *last;
     size_t queued;
     size_t queue_max;
+    bool patient;
     int64_t queue_timeout_ms;
     int64_t answer_timeout_ms;
     struct command **batch; /* under way */
@@ -49,6 +53,10 @@ struct dispatcher {
 /* False when memory ran out. The conninfo must outlive the dispatcher. */
 MUST_CHECK bool dispatcher_init(struct dispatcher *d, struct poller *poller,
                                 const struct settings *settings, const struct conninfo *conninfo);
+/* The same, patient, with up to batch_max commands in a statement. The door bounds their number. */
+MUST_CHECK bool dispatcher_init_patient(struct dispatcher *d, struct poller *poller,
+                                        const struct settings *settings,
+                                        const struct conninfo *conninfo, size_t batch_max);
 /* No answers are called: nothing may be queued or under way that somebody waits for. */
 void dispatcher_exit(struct dispatcher *d);
 

@@ -26,7 +26,15 @@ const char STATEMENTS_PREPARE[] =
     "PREPARE audits (uuid, uuid, text, timestamptz, timestamptz, boolean, bigint, int4) AS"
     " SELECT * FROM guard.list_audits($1, $2, $3, $4, $5, $6, $7, $8);"
     "PREPARE ping AS"
-    " SELECT guard.schema_version()";
+    " SELECT guard.schema_version();"
+    "PREPARE lock_once (text[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[],"
+    "                   timestamptz[], timestamptz[], int4[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.perform_locks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+    "                                   $14);"
+    "PREPARE release_once (text[], uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.perform_releases($1, $2, $3, $4, $5, $6, $7);"
+    "PREPARE bulk_release_once (text, int4, uuid, uuid[], text, text, uuid) AS"
+    " SELECT guard.perform_bulk_release($1, $2, $3, $4, $5, $6, $7)";
 
 /* Types of result columns (object ids). */
 enum { INT4 = 23, TEXT = 25 };
@@ -171,6 +179,27 @@ static void bind_bulk_release(struct params *p, struct command *const *c, size_t
     params_put_text(p, r->reason);
     params_put_text(p, r->correlation_id);
     params_put_id(p, &r->release_id);
+}
+
+/* Before the columns of the kind that is not in the ledger. */
+FIELD(put_ledger_id, params_put_text(p, c->ledger_id))
+
+static const struct column LEDGER[] = {{PARAMS_TEXT, put_ledger_id}};
+
+static void bind_lock_once(struct params *p, struct command *const *c, size_t n) {
+    bind_columns(p, LEDGER, COUNT_OF(LEDGER), c, n);
+    bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
+}
+
+static void bind_release_once(struct params *p, struct command *const *c, size_t n) {
+    bind_columns(p, LEDGER, COUNT_OF(LEDGER), c, n);
+    bind_release(p, c, n);
+}
+
+static void bind_bulk_release_once(struct params *p, struct command *const *c, size_t n) {
+    bind_row(p, LEDGER, COUNT_OF(LEDGER), c[0]);
+    params_put_int4(p, (int32_t)(c[0]->bulk_next / STATEMENTS_BULK_CHUNK));
+    bind_bulk_release(p, c, n);
 }
 
 static void put_optional_timestamp(struct params *p, bool set, timestamp_us value) {
@@ -358,6 +387,35 @@ static bool read_ping(const PGresult *result, struct command *const *c, size_t n
     return true;
 }
 
+static bool read_once(const PGresult *result, struct command *const *c, size_t n,
+                      struct outcome *outcomes) {
+    static const unsigned TYPES[] = {INT4, TEXT};
+    static const struct outcome_word WORDS[] = {
+        {"LOCKED", OUTCOME_LOCKED},       {"CONFLICT", OUTCOME_CONFLICT},
+        {"STAY_OVER", OUTCOME_STAY_OVER}, {"RELEASED", OUTCOME_RELEASED},
+        {"NOT_FOUND", OUTCOME_NOT_FOUND}, {"DUPLICATE", OUTCOME_DUPLICATE}};
+    (void)c;
+    return row_has_types(result, TYPES, 2) &&
+           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
+}
+
+/* A part that has been performed before is answered with null. */
+static bool read_bulk_release_once(const PGresult *result, struct command *const *c, size_t n,
+                                   struct outcome *outcomes) {
+    static const unsigned TYPES[] = {INT4};
+    const bool known =
+        row_has_types(result, TYPES, 1) && PQntuples(result) == 1 && PQgetisnull(result, 0, 0) == 1;
+    if (known)
+        c[0]->bulk_next += bulk_chunk(c[0]);
+    else if (!read_bulk_release(result, c, n, outcomes))
+        return false;
+    c[0]->bulk_performed = c[0]->bulk_performed || !known;
+    outcomes[0] =
+        (struct outcome){.kind = c[0]->bulk_performed ? OUTCOME_RELEASED : OUTCOME_DUPLICATE,
+                         .count = c[0]->bulk_released};
+    return true;
+}
+
 static const struct {
     const char *name;
     const char *name_of_one; /* a statement of its own for a batch of one, if there is one */
@@ -374,6 +432,10 @@ static const struct {
                                 read_manual_release},
     [COMMAND_AUDITS] = {"audits", NULL, false, bind_audits, read_audits},
     [COMMAND_PING] = {"ping", NULL, false, bind_ping, read_ping},
+    [COMMAND_LOCK_ONCE] = {"lock_once", NULL, true, bind_lock_once, read_once},
+    [COMMAND_RELEASE_ONCE] = {"release_once", NULL, true, bind_release_once, read_once},
+    [COMMAND_BULK_RELEASE_ONCE] = {"bulk_release_once", NULL, false, bind_bulk_release_once,
+                                   read_bulk_release_once},
 };
 
 const char *statements_name(enum command_kind kind, size_t count) {
@@ -386,18 +448,41 @@ bool statements_is_batched(enum command_kind kind) {
     return STATEMENTS[kind].batched;
 }
 
+/* Which lock a command is about: false when it is a new one, or that does not matter. */
+static bool find_lock(const struct command *c, const struct id **tenant, const struct id **lock) {
+    switch (c->kind) {
+    case COMMAND_LOCK:
+    case COMMAND_LOCK_ONCE:
+        *tenant = &c->as.lock.tenant_id;
+        *lock = &c->as.lock.id;
+        return c->as.lock.has_key;
+    case COMMAND_RELEASE:
+    case COMMAND_RELEASE_ONCE:
+        *tenant = &c->as.release.tenant_id;
+        *lock = &c->as.release.lock_id;
+        return true;
+    case COMMAND_MANUAL_RELEASE:
+        *tenant = &c->as.manual_release.tenant_id;
+        *lock = &c->as.manual_release.lock_id;
+        return true;
+    default: /* one at a time, or a read: as often as you like */
+        return false;
+    }
+}
+
+static bool same_entry(const struct command *a, const struct command *b) {
+    return a->ledger_id.data != NULL && a->ledger_id.length == b->ledger_id.length &&
+           memcmp(a->ledger_id.data, b->ledger_id.data, a->ledger_id.length) == 0;
+}
+
 bool statements_same_lock(const struct command *a, const struct command *b) {
-    if (a->kind == COMMAND_GET)
-        return false; /* as often as you like */
-    if (a->kind == COMMAND_RELEASE)
-        return id_equal(&a->as.release.lock_id, &b->as.release.lock_id) &&
-               id_equal(&a->as.release.tenant_id, &b->as.release.tenant_id);
-    if (a->kind == COMMAND_MANUAL_RELEASE)
-        return id_equal(&a->as.manual_release.lock_id, &b->as.manual_release.lock_id) &&
-               id_equal(&a->as.manual_release.tenant_id, &b->as.manual_release.tenant_id);
-    /* A new id is like no other. */
-    return a->as.lock.has_key && b->as.lock.has_key && id_equal(&a->as.lock.id, &b->as.lock.id) &&
-           id_equal(&a->as.lock.tenant_id, &b->as.lock.tenant_id);
+    const struct id *tenant_a = NULL;
+    const struct id *tenant_b = NULL;
+    const struct id *lock_a = NULL;
+    const struct id *lock_b = NULL;
+    if (!find_lock(a, &tenant_a, &lock_a) || !find_lock(b, &tenant_b, &lock_b))
+        return false;
+    return (id_equal(lock_a, lock_b) || same_entry(a, b)) && id_equal(tenant_a, tenant_b);
 }
 
 void statements_bind(struct params *params, struct command *const *commands, size_t count) {

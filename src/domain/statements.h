@@ -14,7 +14,7 @@
 #include "domain/command.h"
 
 /* The version of the schema (the newest migration) that these statements are written for. */
-#define STATEMENTS_SCHEMA_VERSION 7
+#define STATEMENTS_SCHEMA_VERSION 8
 
 /* Lock ids of a bulk release in one statement: a long one must not hold up the locks behind it. */
 #define STATEMENTS_BULK_CHUNK 500
@@ -28,7 +28,8 @@ const char *statements_name(enum command_kind kind, size_t count);
 /* Whether commands of this kind go out many at a time. */
 bool statements_is_batched(enum command_kind kind);
 
-/* Whether two commands of one batched kind are about the same lock: they must not share a batch. */
+/* Whether two commands of one batched kind are about the same lock, or have the same entry in the
+ * ledger: they must not share a batch. */
 bool statements_same_lock(const struct command *a, const struct command *b);
 
 /* Puts the parameters for `count` commands of the same kind; 1 when the kind is not batched. */

@@ -54,63 +54,6 @@ void exchange_exit(struct exchange *x) {
     buffer_free(&x->body_text);
 }
 
-#define TEXTS_MAX 7
-
-static size_t texts_of_manual_release(struct manual_release_request *r,
-                                      struct text_span *texts[TEXTS_MAX]) {
-    texts[0] = &r->reason;
-    texts[1] = &r->actor_id;
-    texts[2] = &r->actor_name;
-    texts[3] = &r->actor_email;
-    texts[4] = &r->correlation_id;
-    texts[5] = &r->metadata;
-    texts[6] = &r->recipients;
-    return 7;
-}
-
-/* The texts that a command of this kind has from the body. */
-static size_t texts_of(struct command *command, struct text_span *texts[TEXTS_MAX]) {
-    switch (command->kind) {
-    case COMMAND_LOCK:
-        texts[0] = &command->as.lock.reason;
-        texts[1] = &command->as.lock.correlation_id;
-        texts[2] = &command->as.lock.metadata;
-        return 3;
-    case COMMAND_RELEASE:
-        texts[0] = &command->as.release.reason;
-        texts[1] = &command->as.release.correlation_id;
-        texts[2] = &command->as.release.metadata;
-        return 3;
-    case COMMAND_BULK_RELEASE:
-        texts[0] = &command->as.bulk_release.reason;
-        texts[1] = &command->as.bulk_release.correlation_id;
-        return 2;
-    case COMMAND_MANUAL_RELEASE:
-        return texts_of_manual_release(&command->as.manual_release, texts);
-    default:
-        return 0;
-    }
-}
-
-/* Copies the command's texts, so that the body need not wait with it. False: out of memory. */
-static bool keep_texts(struct exchange *x) {
-    struct text_span *texts[TEXTS_MAX];
-    const size_t count = texts_of(&x->command, texts);
-    size_t length = 1;
-    for (size_t i = 0; i < count; i++)
-        length += texts[i]->length;
-    if (!buffer_reserve(&x->kept, length)) /* so that it does not move any more */
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (texts[i]->data == NULL)
-            continue;
-        const char *copy = x->kept.data + x->kept.length;
-        buffer_append(&x->kept, texts[i]->data, texts[i]->length);
-        texts[i]->data = copy;
-    }
-    return true;
-}
-
 struct buffer *exchange_body(struct exchange *x) {
     buffer_clear(&x->context->answer);
     return &x->context->answer;
@@ -239,7 +182,7 @@ void exchange_submit(struct exchange *x, enum command_kind kind,
     x->command.kind = kind;
     x->command.request_id = x->request.request_id;
     x->command.answer = answer;
-    if (!keep_texts(x)) {
+    if (!command_keep_texts(&x->command, &x->kept)) {
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }

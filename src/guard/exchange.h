@@ -16,8 +16,8 @@
 #include "guard/admin_token.h"
 #include "guard/http_request.h"
 #include "guard/problem.h"
-#include "guard/request_body.h"
 #include "metrics/table.h"
+#include "json/request_body.h"
 
 /* What all exchanges of a process share. */
 struct exchange_context {

@@ -5,6 +5,7 @@
 #include "guard/json_member.h"
 #include "guard/lock_json.h"
 #include "guard/route_input.h"
+#include "json/lock_body.h"
 
 static void answer_lock(struct exchange *x, const char *status, const char *opening,
                         const struct outcome *outcome, enum lock_json_metadata metadata) {
@@ -44,22 +45,12 @@ static void lock_answered(struct command *command, const struct outcome *outcome
 
 void lock_routes_lock(struct exchange *x) {
     struct violations v = {.count = 0};
-    struct request_body *b = &x->body;
-    const struct lock_input input = {
-        .tenant_id = route_body_tenant_id(x, &v),
-        .property_id = request_body_text(b, "propertyId", &v),
-        .reservation_id = request_body_text(b, "reservationId", &v),
-        .room_type_id = request_body_text(b, "roomTypeId", &v),
-        .room_id = request_body_nullable_text(b, "roomId", &v),
-        .stay_start = request_body_text(b, "stayStart", &v),
-        .stay_end = request_body_text(b, "stayEnd", &v),
-        .reason = request_body_text(b, "reason", &v),
-        .correlation_id = route_body_correlation_id(x, &v),
-        .idempotency_key = route_either(request_body_text(b, "idempotencyKey", &v),
-                                        x->request.idempotency_key, "idempotencyKey", &v),
-        .metadata = request_body_object(b, "metadata", &v),
-        .ttl_seconds = request_body_integer(b, "ttlSeconds", &v),
-    };
+    struct lock_input input = lock_body_lock(&x->body, &v);
+    input.tenant_id = route_either(input.tenant_id, x->request.tenant_id, "tenantId", &v);
+    input.correlation_id =
+        route_either(input.correlation_id, x->request.correlation_id, "correlationId", &v);
+    input.idempotency_key =
+        route_either(input.idempotency_key, x->request.idempotency_key, "idempotencyKey", &v);
     if (request_lock(&input, &x->context->limits, &v, &x->command.as.lock))
         exchange_submit(x, COMMAND_LOCK, lock_answered);
     else
@@ -87,20 +78,17 @@ static void release_answered(struct command *command, const struct outcome *outc
 /* A release may say all but its metadata in the query: a DELETE often has no body. */
 void lock_routes_release(struct exchange *x) {
     struct violations v = {.count = 0};
-    const struct release_input input = {
-        .tenant_id = route_either(route_body_tenant_id(x, &v), route_query_value(x, "tenantId", &v),
-                                  "tenantId", &v),
-        .lock_id = x->path_lock_id,
-        .reservation_id =
-            route_either(request_body_text(&x->body, "reservationId", &v),
-                         route_query_value(x, "reservationId", &v), "reservationId", &v),
-        .reason = route_either(request_body_text(&x->body, "reason", &v),
-                               route_query_value(x, "reason", &v), "reason", &v),
-        .correlation_id =
-            route_either(route_body_correlation_id(x, &v),
-                         route_query_value(x, "correlationId", &v), "correlationId", &v),
-        .metadata = request_body_object(&x->body, "metadata", &v),
-    };
+    struct release_input input = lock_body_release(&x->body, &v);
+    input.lock_id = x->path_lock_id;
+    input.tenant_id =
+        route_either(route_either(input.tenant_id, x->request.tenant_id, "tenantId", &v),
+                     route_query_value(x, "tenantId", &v), "tenantId", &v);
+    input.correlation_id = route_either(
+        route_either(input.correlation_id, x->request.correlation_id, "correlationId", &v),
+        route_query_value(x, "correlationId", &v), "correlationId", &v);
+    input.reservation_id = route_either(
+        input.reservation_id, route_query_value(x, "reservationId", &v), "reservationId", &v);
+    input.reason = route_either(input.reason, route_query_value(x, "reason", &v), "reason", &v);
     if (request_release(&input, &v, &x->command.as.release))
         exchange_submit(x, COMMAND_RELEASE, release_answered);
     else
@@ -124,13 +112,10 @@ void lock_routes_bulk_release(struct exchange *x) {
     struct violations v = {.count = 0};
     struct bulk_release_request *request = &x->command.as.bulk_release;
     x->command.kind = COMMAND_BULK_RELEASE; /* the exchange's end frees the ids */
-    request->lock_ids =
-        request_body_ids(&x->body, "lockIds", REQUEST_BULK_MAX, &request->lock_count, &v);
-    const struct bulk_release_input input = {
-        .tenant_id = route_body_tenant_id(x, &v),
-        .reason = request_body_text(&x->body, "reason", &v),
-        .correlation_id = route_body_correlation_id(x, &v),
-    };
+    struct bulk_release_input input = lock_body_bulk_release(&x->body, &v, request);
+    input.tenant_id = route_either(input.tenant_id, x->request.tenant_id, "tenantId", &v);
+    input.correlation_id =
+        route_either(input.correlation_id, x->request.correlation_id, "correlationId", &v);
     if (request_bulk_release(&input, &v, request))
         exchange_submit(x, COMMAND_BULK_RELEASE, bulk_release_answered);
     else

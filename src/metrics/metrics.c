@@ -71,7 +71,8 @@ void metrics_command(enum metrics_command command, enum metrics_outcome outcome,
         1);
     if (command == METRICS_COMMAND_LOCK_ROOM && outcome == METRICS_OUTCOME_CONFLICT)
         add(METRICS_CELL(lock_conflicts), 1);
-    OBSERVE(command_duration, DURATION, command, us);
+    if (outcome != METRICS_OUTCOME_SKIPPED)
+        OBSERVE(command_duration, DURATION, command, us);
 }
 
 void metrics_delivery_lag(int64_t us) {

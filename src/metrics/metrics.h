@@ -47,8 +47,8 @@ void metrics_queued(enum metrics_statement statement, int64_t us);
 /* A statement was answered after so long. */
 void metrics_statement(enum metrics_statement statement, int64_t us);
 
-/* A message of the command topic has come to its outcome so long after it was received. Counts a
- * conflict of locks, too. */
+/* A message of the command topic has come to its outcome so long after it was received, which says
+ * nothing where it was skipped. Counts a conflict of locks, too. */
 void metrics_command(enum metrics_command command, enum metrics_outcome outcome, int64_t us);
 
 /* --- what happens in the notifier -------------------------------------------------------- */

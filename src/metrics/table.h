@@ -72,7 +72,10 @@
     V(STATEMENT, LIST, "list")                                                                     \
     V(STATEMENT, MANUAL_RELEASE, "manual_release")                                                 \
     V(STATEMENT, AUDITS, "audits")                                                                 \
-    V(STATEMENT, PING, "ping")
+    V(STATEMENT, PING, "ping")                                                                     \
+    V(STATEMENT, LOCK_ONCE, "lock_once")                                                           \
+    V(STATEMENT, RELEASE_ONCE, "release_once")                                                     \
+    V(STATEMENT, BULK_RELEASE_ONCE, "bulk_release_once")
 
 #define METRICS_CONNECTION_VALUES(V)                                                               \
     V(CONNECTION, WAITING, "waiting")                                                              \
@@ -125,6 +128,7 @@
     V(OUTCOME, SUCCESS, "success")                                                                 \
     V(OUTCOME, CONFLICT, "conflict")                                                               \
     V(OUTCOME, NOT_FOUND, "not_found")                                                             \
+    V(OUTCOME, DUPLICATE, "duplicate")                                                             \
     V(OUTCOME, INVALID, "invalid")                                                                 \
     V(OUTCOME, SKIPPED, "skipped")                                                                 \
     V(OUTCOME, ERROR, "error")

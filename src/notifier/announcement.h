@@ -8,9 +8,9 @@
 
 #include "base/attributes.h"
 #include "base/id.h"
+#include "kafka/record.h"
 #include "notification/event.h"
 #include "notification/recipients.h"
-#include "notifier/record.h"
 
 struct announcement {
     struct id event_id; /* from the header event-id: the same however often Kafka delivers it */

@@ -32,13 +32,13 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/timestamp.h"
+#include "kafka/consumer.h"
+#include "kafka/dead_letters.h"
+#include "kafka/record.h"
 #include "notification/recipient.h"
 #include "notifier/announcement.h"
-#include "notifier/consumer.h"
-#include "notifier/dead_letters.h"
 #include "notifier/endpoint.h"
 #include "notifier/ledger.h"
-#include "notifier/record.h"
 
 struct dispatch;
 struct delivery;

@@ -124,7 +124,7 @@ static void run_out_of_memory(struct dispatch *d, struct partition *partition,
                               const rd_kafka_message_t *m) {
     log_error("out of memory");
     d->failed = true;
-    consumer_skip(partition, m);
+    partition_skip(partition, m);
 }
 
 /* Takes the record over; delivery is NULL when there was no memory for it. */
@@ -158,7 +158,7 @@ static void take_announcement(struct dispatch *d, struct partition *partition,
         d->counts.dry_runs++;
         count_message(METRICS_MESSAGE_SKIPPED);
         if (d->replay) /* it still is to be replayed */
-            consumer_skip(partition, m);
+            partition_skip(partition, m);
         free(record);
         return;
     }
@@ -350,7 +350,8 @@ bool dispatch_init(struct dispatch *d, struct poller *poller, const struct setti
         signer_exit(&d->signer);
         return false;
     }
-    if (!dead_letters_init(&d->dead_letters, poller, settings)) {
+    if (!dead_letters_init(&d->dead_letters, poller, settings,
+                           settings->availability_guard_notification_dlq_topic)) {
         http_exit(&d->http);
         signer_exit(&d->signer);
         return false;

@@ -6,10 +6,10 @@
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
+#include "kafka/consumer.h"
 #include "kafka/producer.h"
 #include "metrics/metrics.h"
 #include "metrics/process.h"
-#include "notifier/consumer.h"
 #include "notifier/dispatch.h"
 #include "notifier/notifier.h"
 #include "notifier/replay.h"
@@ -26,7 +26,7 @@ static bool wait(struct poller *poller, mono_time deadline, const sigset_t *mask
 /* Until it has stopped in order, or has been told twice; returns whether all went well. */
 static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask) {
     bool fine = true;
-    while (n->state != NOTIFIER_DONE && program_stop_signals() < 2) {
+    while (!notifier_is_done(n) && program_stop_signals() < 2) {
         if (!wait(poller, mono_earlier(notifier_deadline(n), process_deadline()), mask))
             return false;
         if (fine && notifier_is_broken(n))

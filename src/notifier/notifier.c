@@ -1,7 +1,6 @@
 /* notifier.c: see notifier.h. */
 #include "notifier/notifier.h"
 
-#include "base/log.h"
 #include "metrics/metrics.h"
 
 #define LAG_EVERY_MS 1000
@@ -9,28 +8,38 @@
 static void take_message(void *context, struct partition *partition,
                          const rd_kafka_message_t *message) {
     struct notifier *n = context;
-    if (n->state == NOTIFIER_RUNNING)
-        dispatch_take(&n->dispatch, partition, message);
-    else
-        consumer_skip(partition, message);
+    dispatch_take(&n->dispatch, partition, message);
 }
 
-static void leave_partition(void *context, struct partition *partition) {
+static void leave_partition(void *context, const struct partition *partition) {
     struct notifier *n = context;
     dispatch_leave(&n->dispatch, partition);
 }
 
+static int count(void *context) {
+    const struct notifier *n = context;
+    return n->dispatch.count;
+}
+
+static bool is_full(void *context) {
+    const struct notifier *n = context;
+    return dispatch_is_full(&n->dispatch);
+}
+
+static bool has_room(void *context) {
+    const struct notifier *n = context;
+    return dispatch_has_room(&n->dispatch);
+}
+
 bool notifier_init(struct notifier *n, struct poller *poller, const struct settings *settings,
                    const struct conninfo *conninfo) {
-    const struct consumer_owner owner = {n, take_message, leave_partition};
-    n->state = NOTIFIER_RUNNING;
-    n->until = MONO_NEVER;
+    const struct intake_owner owner = {n, take_message, leave_partition, count, is_full, has_room};
     n->next_lag = mono_now();
     if (!dispatch_init(&n->dispatch, poller, settings, conninfo, false))
         return false;
-    if (consumer_join(&n->consumer, poller, settings,
-                      settings->availability_guard_notification_consumer_group,
-                      settings->availability_guard_notification_topic, &owner))
+    if (intake_init(&n->intake, poller, settings,
+                    settings->availability_guard_notification_consumer_group,
+                    settings->availability_guard_notification_topic, &owner))
         return true;
     dispatch_exit(&n->dispatch);
     return false;
@@ -38,71 +47,35 @@ bool notifier_init(struct notifier *n, struct poller *poller, const struct setti
 
 void notifier_exit(struct notifier *n) {
     dispatch_exit(&n->dispatch);
-    consumer_exit(&n->consumer);
-}
-
-void notifier_stop(struct notifier *n) {
-    if (n->state != NOTIFIER_RUNNING)
-        return;
-    n->state = NOTIFIER_DRAINING;
-    n->until = mono_after_ms(mono_now(), NOTIFIER_DRAIN_MS);
-    consumer_pause(&n->consumer, true);
-    dispatch_leave(&n->dispatch, NULL);
-}
-
-/* Takes no more than it can hold; what waits then waits in Kafka. */
-static void adjust_flow(struct notifier *n) {
-    if (n->state != NOTIFIER_RUNNING)
-        return;
-    if (dispatch_is_full(&n->dispatch))
-        consumer_pause(&n->consumer, true);
-    else if (dispatch_has_room(&n->dispatch))
-        consumer_pause(&n->consumer, false);
-}
-
-static void go_on_stopping(struct notifier *n, mono_time now) {
-    const bool late = !mono_is_before(now, n->until);
-    if (n->state == NOTIFIER_DRAINING) {
-        const bool done = dispatch_is_empty(&n->dispatch) && consumer_is_committed(&n->consumer);
-        if (!done && !late)
-            return;
-        if (!done)
-            log_warn("%d events are left unfinished: they will be read again", n->dispatch.count);
-        consumer_close(&n->consumer);
-        n->state = NOTIFIER_CLOSING;
-        n->until = mono_after_ms(now, NOTIFIER_CLOSE_MS);
-    } else if (n->state == NOTIFIER_CLOSING && (late || consumer_is_closed(&n->consumer))) {
-        n->state = NOTIFIER_DONE;
-    }
+    intake_exit(&n->intake);
 }
 
 /* librdkafka takes locks for it: now and then is enough. */
 static void show_lag(struct notifier *n, mono_time now) {
     if (mono_is_before(now, n->next_lag))
         return;
-    metrics_set(METRICS_CELL(notification_consumer_lag), consumer_lag(&n->consumer));
+    metrics_set(METRICS_CELL(notification_consumer_lag), consumer_lag(&n->intake.consumer));
     n->next_lag = mono_after_ms(now, LAG_EVERY_MS);
 }
 
 void notifier_tick(struct notifier *n, mono_time now) {
     dispatch_tick(&n->dispatch, now);
-    consumer_tick(&n->consumer, now);
-    adjust_flow(n);
+    intake_tick(&n->intake, now);
     show_lag(n, now);
-    go_on_stopping(n, now);
 }
 
-/* librdkafka does not say when it is closed. */
-#define CLOSED_EVERY_MS 20
-
 mono_time notifier_deadline(const struct notifier *n) {
-    const mono_time due =
-        mono_earlier(dispatch_deadline(&n->dispatch), consumer_deadline(&n->consumer));
-    if (n->state == NOTIFIER_CLOSING)
-        return mono_earlier(due, mono_after_ms(mono_now(), CLOSED_EVERY_MS));
-    return mono_earlier(due, n->until);
+    return mono_earlier(dispatch_deadline(&n->dispatch), intake_deadline(&n->intake));
+}
+
+void notifier_stop(struct notifier *n) {
+    intake_stop(&n->intake);
+}
+
+bool notifier_is_done(const struct notifier *n) {
+    return n->intake.state == INTAKE_DONE;
 }
 
 bool notifier_is_broken(const struct notifier *n) {
-    return n->dispatch.failed || consumer_is_broken(&n->consumer);
+    return n->dispatch.failed || intake_is_broken(&n->intake);
 }

@@ -10,8 +10,8 @@
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
+#include "kafka/consumer.h"
 #include "metrics/metrics.h"
-#include "notifier/consumer.h"
 #include "notifier/dispatch.h"
 
 /* How long calls under way may take to the end when it is told to stop. */
@@ -29,7 +29,7 @@ static void take_message(void *context, struct partition *partition,
                          const rd_kafka_message_t *message) {
     struct replay *r = context;
     if (r->stopping)
-        consumer_skip(partition, message);
+        partition_skip(partition, message);
     else
         dispatch_take(&r->dispatch, partition, message);
 }

@@ -22,6 +22,7 @@ static const char PREPARE[] =
     "PREPARE lead AS SELECT pg_try_advisory_lock(1096237635, 1);"
     "PREPARE sweep (int4) AS SELECT swept, lag_ms FROM guard.sweep_expired($1);"
     "PREPARE purge (int4, int4) AS SELECT guard.purge_finished($1, $2);"
+    "PREPARE purge_commands (int4, int4) AS SELECT guard.purge_commands($1, $2);"
     "PREPARE count (timestamptz, int8) AS SELECT count(*), max(s.expires_at)"
     " FROM (SELECT l.expires_at FROM public.inventory_locks_shadow AS l"
     "  WHERE l.status = 'ACTIVE' AND l.expires_at > greatest($1, now())"
@@ -87,24 +88,35 @@ static void take_sweep(struct sweeper *s, const PGresult *result) {
         return; /* there may be more: at once */
     metrics_set(METRICS_CELL(last_sweep), wall_now_us());
     const mono_time now = mono_now();
-    if (s->retention_days > 0 && !mono_is_before(now, s->next_purge))
-        s->state = SWEEPER_PURGING;
+    if (!mono_is_before(now, s->next_purge))
+        s->state = s->retention_days > 0 ? SWEEPER_PURGING : SWEEPER_PURGING_COMMANDS;
     else if (!mono_is_before(now, s->next_count))
         s->state = SWEEPER_COUNTING;
     else
         rest(s);
 }
 
-static void take_purge(struct sweeper *s, const PGresult *result) {
+static int32_t read_purged(const PGresult *result) {
     static const unsigned TYPES[] = {INT4};
     int32_t purged = 0;
     if (row_has_types(result, TYPES, 1) && PQntuples(result) == 1)
         (void)row_int4((struct row){result, 0}, 0, &purged);
+    return purged;
+}
+
+/* Expired locks come first again, before the next batch of old ones. */
+static void take_purge(struct sweeper *s, const PGresult *result) {
+    const int32_t purged = read_purged(result);
     s->purged += purged;
     metrics_add(METRICS_CELL(purged_locks), (uint64_t)purged);
+    s->state = purged < s->batch ? SWEEPER_PURGING_COMMANDS : SWEEPER_SWEEPING;
+}
+
+static void take_purge_commands(struct sweeper *s, const PGresult *result) {
+    const int32_t purged = read_purged(result);
+    s->purged_commands += purged;
     if (purged < s->batch)
         s->next_purge = mono_after_ms(mono_now(), PURGE_EVERY_MS);
-    /* Expired locks come first again, before the next batch of old ones. */
     s->state = SWEEPER_SWEEPING;
 }
 
@@ -142,6 +154,8 @@ static void session_answered(void *context, PGresult *result) {
         take_lead(s, result);
     } else if (s->state == SWEEPER_PURGING) {
         take_purge(s, result);
+    } else if (s->state == SWEEPER_PURGING_COMMANDS) {
+        take_purge_commands(s, result);
     } else if (s->state == SWEEPER_COUNTING) {
         take_count(s, result);
     } else {
@@ -170,6 +184,7 @@ void sweeper_init(struct sweeper *s, struct poller *poller, const struct setting
     s->interval_ms = settings->sweep_interval_ms;
     s->batch = (int32_t)settings->sweep_batch;
     s->retention_days = (int32_t)settings->lock_retention_days;
+    s->command_retention_days = (int32_t)settings->commands_retention_days;
     s->next = mono_now();
     s->next_report = mono_after_ms(s->next, REPORT_EVERY_MS);
     show_lead(false);
@@ -198,6 +213,10 @@ static void send_next(struct sweeper *s, mono_time now) {
         statement = "purge";
         params_put_int4(&s->params, s->retention_days);
         params_put_int4(&s->params, s->batch);
+    } else if (s->state == SWEEPER_PURGING_COMMANDS) {
+        statement = "purge_commands";
+        params_put_int4(&s->params, s->command_retention_days);
+        params_put_int4(&s->params, s->batch);
     } else if (s->state == SWEEPER_COUNTING) {
         statement = "count";
         s->next_count = mono_after_ms(now, COUNT_EVERY_MS);
@@ -214,12 +233,14 @@ static void send_next(struct sweeper *s, mono_time now) {
 }
 
 static void report(struct sweeper *s, mono_time now) {
-    if (s->swept > 0 || s->purged > 0)
+    if (s->swept > 0 || s->purged > 0 || s->purged_commands > 0)
         log_info("marked %" PRId64 " expired locks, the slowest %" PRId64
-                 " ms late, and deleted %" PRId64 " old ones",
-                 s->swept, s->lag_ms_max, s->purged);
+                 " ms late, and deleted %" PRId64 " old ones, and the entries of %" PRId64
+                 " old commands",
+                 s->swept, s->lag_ms_max, s->purged, s->purged_commands);
     s->swept = 0;
     s->purged = 0;
+    s->purged_commands = 0;
     s->lag_ms_max = 0;
     s->next_report = mono_after_ms(now, REPORT_EVERY_MS);
 }

@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 PAGES = sorted((SOURCE / "docs" / "man").glob("*.8"))
 # What each page documents: where its usage text stands.
 USAGE = {"availability-guard.8": SOURCE / "src" / "base" / "program.c",
+         "availability-guard-commands.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-notifier.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-relay.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-sweeper.8": SOURCE / "src" / "base" / "program.c",

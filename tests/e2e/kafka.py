@@ -145,3 +145,14 @@ def produce(brokers, topic, messages, seconds_max=METADATA_SECONDS):
         producer.poll(0)
     left = producer.flush(seconds_max)
     assert left == 0 and not failures, f"{left} messages are not in {topic}; {failures[:3]}"
+
+
+def committed_offsets(brokers, group, topic):
+    """What the group has committed, for each partition of the topic; 0 where it has not."""
+    client = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": group})
+    try:
+        places = client.committed([confluent_kafka.TopicPartition(topic, number)
+                                   for number in _partitions(client, topic)], timeout=10)
+    finally:
+        client.close()
+    return [max(place.offset, 0) for place in places]

@@ -6,24 +6,20 @@ import dataclasses
 import datetime
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import pytest
 
-from kafka import Reader, produce
+from kafka import Reader, committed_offsets, produce
+from programs import SOON, Program
 from systems import check_logs, make_system, wait_for
 
 EVENT_TYPE = "availability_guard.manual_release"
 PREFIX = "AVAILABILITY_GUARD_NOTIFICATION_"
 CHANNELS = ("email", "sms", "slack")
-
-# On a machine with nothing to do it takes a tenth of this.
-SOON = 30.0
 
 EMAIL = "ann@hotel.example"
 PHONE = "+14155550123"
@@ -72,44 +68,28 @@ class Event:
         return f"{self.event_id}-{channel}"
 
 
-class Notifier:
-    """One process; what it logs is kept for all processes of one object.
-
-    settings: by name; None unsets."""
+class Notifier(Program):
+    """settings: by name; None unsets."""
 
     def __init__(self, house, name, **settings):
         self.house = house
-        self.name = name
-        self.log = house.system.log_path(name)
-        self.env = {**house.system.env,
-                    "DATABASE_URL": f"{house.system.service_dsn} application_name={name}",
-                    "KAFKA_BROKERS": house.brokers, **house.topics,
-                    PREFIX + "CONSUMER_RETRY_BACKOFF_MS": "100",
-                    "KAFKA_PROPERTY_SESSION_TIMEOUT_MS": "6000",
-                    "KAFKA_PROPERTY_HEARTBEAT_INTERVAL_MS": "500",
-                    "KAFKA_PROPERTY_FETCH_WAIT_MAX_MS": "20",
-                    "LOG_LEVEL": "debug",
-                    **{key: str(value) for key, value in settings.items()}}
+        env = {**house.system.env,
+               "DATABASE_URL": f"{house.system.service_dsn} application_name={name}",
+               "KAFKA_BROKERS": house.brokers, **house.topics,
+               PREFIX + "CONSUMER_RETRY_BACKOFF_MS": "100",
+               "KAFKA_PROPERTY_SESSION_TIMEOUT_MS": "6000",
+               "KAFKA_PROPERTY_HEARTBEAT_INTERVAL_MS": "500",
+               "KAFKA_PROPERTY_FETCH_WAIT_MAX_MS": "20",
+               "LOG_LEVEL": "debug",
+               **{key: str(value) for key, value in settings.items()}}
         for key in (key for key, value in settings.items() if value is None):
-            del self.env[key]
-        self.command = [*house.system.worker_command,
-                        str(house.system.program("availability-guard-notifier"))]
-        self.process = None
-
-    def __enter__(self):
-        return self.start()
+            del env[key]
+        super().__init__(house.system, "availability-guard-notifier", name, env)
 
     def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.kill()
+        super().__exit__(kind, *_)
         if kind is None and self.house.secrets:
             self.check_log_is_discreet()
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.env, stdout=log, stderr=log,
-                                            cwd="/")
-        return self
 
     def replay(self, seconds_max=60):
         """Runs --replay-dlq; gives (status, its last line on stdout)."""
@@ -119,47 +99,10 @@ class Notifier:
                                   timeout=seconds_max)
         return done.returncode, (done.stdout.splitlines() or [""])[-1]
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self, seconds_max=40):
-        """SIGTERM; gives the seconds until it ended, which it must do well."""
-        since = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(seconds_max) == 0
-        return time.monotonic() - since
-
-    def runs(self):
-        return self.process.poll() is None
-
-    def lines(self, level=None):
-        """What it has logged, as dictionaries."""
-        text = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
-        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        return [line for line in found if level in (None, line["level"])]
-
-    def said(self, text, level=None):
-        return [line["message"] for line in self.lines(level) if text in line["message"]]
-
-    def wait_said(self, text, count=1, seconds_max=SOON):
-        return wait_for(lambda: len(found := self.said(text)) >= count and found, seconds_max,
-                        f"{self.name} says {count} times {text!r}")
-
-    def wait_ready(self, seconds_max=SOON):
-        """It has its partitions."""
-        self.wait_said("have come from the group", seconds_max=seconds_max)
-        return self
-
     def check_log_is_discreet(self):
         text = self.log.read_text("utf-8", "replace")
         for secret in self.house.secrets:
             assert secret not in text, f"{self.log} shows {secret!r}"
-
-    def memory_max_kib(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        return int(next(line.split()[1] for line in status.splitlines()
-                        if line.startswith("VmHWM")))
 
 
 class House:
@@ -260,18 +203,7 @@ class House:
 
     def committed(self):
         """What the group has committed, as the sum over all partitions of the topic."""
-        return sum(self.committed_offsets(self.group, self.topic))
-
-    def committed_offsets(self, group, topic):
-        import confluent_kafka  # pylint: disable=import-outside-toplevel
-        client = confluent_kafka.Consumer({"bootstrap.servers": self.brokers, "group.id": group})
-        try:
-            found = client.list_topics(topic, timeout=10).topics[topic].partitions
-            places = client.committed([confluent_kafka.TopicPartition(topic, number)
-                                       for number in found], timeout=10)
-        finally:
-            client.close()
-        return [max(place.offset, 0) for place in places]
+        return sum(committed_offsets(self.brokers, self.group, self.topic))
 
     def wait_committed(self, count, seconds_max=SOON):
         """Until so many messages of the topic, which was empty, have been settled."""

@@ -76,6 +76,9 @@ def kafka_settings():
     found = {f"{prefix}_TOPIC": f"notifications-{mark}",
              f"{prefix}_DLQ_TOPIC": f"notifications-{mark}.dlq",
              f"{prefix}_CONSUMER_GROUP": f"notifier-{mark}",
+             "COMMAND_CENTER_TOPIC": f"commands-{mark}",
+             "INVENTORY_EVENTS_DLQ_TOPIC": f"inventory-{mark}.dlq",
+             "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP": f"commands-{mark}",
              "KAFKA_PROPERTY_SESSION_TIMEOUT_MS": "6000"}
     if os.environ.get("KAFKA_BROKERS"):
         found["KAFKA_BROKERS"] = os.environ["KAFKA_BROKERS"]

@@ -9,7 +9,7 @@ import pytest
 from systems import SOURCE, build_dir
 
 PROGRAMS = ["availability-guard", "availability-guard-sweeper", "availability-guard-relay",
-            "availability-guard-notifier"]
+            "availability-guard-notifier", "availability-guard-commands"]
 
 # Name: default, a value at each bound, and values that are not allowed.
 INTEGERS = {
@@ -35,6 +35,9 @@ INTEGERS = {
     "AVAILABILITY_GUARD_NOTIFICATION_EMAIL_TIMEOUT_MS": ("7000", 10, 600000),
     "AVAILABILITY_GUARD_NOTIFICATION_SMS_TIMEOUT_MS": ("5000", 10, 600000),
     "AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS": ("5000", 10, 600000),
+    "COMMANDS_BATCH": ("200", 1, 1000),
+    "COMMANDS_IN_FLIGHT_MAX": ("10000", 1, 1000000),
+    "COMMANDS_RETENTION_DAYS": ("30", 1, 36600),
     "RELAY_BATCH": ("500", 1, 10000),
     "RELAY_IN_FLIGHT_MAX": ("10000", 1, 1000000),
     "RELAY_POLL_INTERVAL_MS": ("1000", 10, 3600000),
@@ -76,6 +79,11 @@ TEXTS = {
     "AVAILABILITY_GUARD_NOTIFICATION_SLACK_WEBHOOK_URL": "",
     "AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY": "",
     "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN": "true",
+    "COMMAND_CENTER_TOPIC": "commands.primary",
+    "COMMAND_CENTER_TARGET_SERVICE_ID": "availability-guard-service",
+    "AVAILABILITY_GUARD_COMMANDS_ENABLED": "true",
+    "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP": "availability-guard-service-commands",
+    "INVENTORY_EVENTS_DLQ_TOPIC": "inventory.events.dlq",
     "KAFKA_BROKERS": "localhost:29092",
     "KAFKA_CLIENT_ID": "tartware-availability-guard",
     "LOG_LEVEL": "info",

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guard/flat_object.h"
+#include "json/flat_object.h"
 
 /* Like assert(), but always there. */
 #define MUST(condition)                                                                            \

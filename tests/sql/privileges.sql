@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(84);
+SELECT plan(91);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -99,6 +99,25 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.list_deliveries('00000000-0000-0000
 UPDATE guard.deliveries SET created_at = now() - interval '10 days';
 SELECT pg_temp.allowed($$SELECT guard.purge_deliveries(5, 10)$$, 'purge_deliveries');
 SELECT is_empty('SELECT * FROM guard.deliveries', 'has purged the ledger');
+-- Commands and their ledger.
+SELECT pg_temp.allowed($$SELECT * FROM guard.perform_locks(ARRAY['c1', 'c2'],
+    ARRAY['00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001']::uuid[],
+    ARRAY['00000000-0000-0000-0000-000000000031', '00000000-0000-0000-0000-000000000032']::uuid[],
+    ARRAY['00000000-0000-0000-0000-000000000031', '00000000-0000-0000-0000-000000000032']::uuid[],
+    ARRAY[NULL, NULL]::uuid[], ARRAY[NULL, NULL]::uuid[],
+    ARRAY['00000000-0000-0000-0000-000000000031', '00000000-0000-0000-0000-000000000031']::uuid[], ARRAY[NULL, NULL]::uuid[],
+    ARRAY[now(), now()], ARRAY[now() + interval '1 day', now() + interval '1 day'], ARRAY[60, 60], ARRAY['r', 'r'],
+    ARRAY[NULL, NULL]::text[], ARRAY[NULL, NULL]::jsonb[])$$, 'perform_locks, with a conflict');
+SELECT pg_temp.allowed($$SELECT * FROM guard.perform_releases(ARRAY['c3'], ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000031'::uuid], ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY[NULL]::jsonb[])$$, 'perform_releases');
+SELECT pg_temp.allowed($$SELECT guard.perform_bulk_release('c4', 0, '00000000-0000-0000-0000-000000000001',
+    ARRAY['00000000-0000-0000-0000-000000000031'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$, 'perform_bulk_release');
+SELECT results_eq('SELECT command_id, outcome FROM guard.performed_commands ORDER BY 1',
+    $$VALUES ('c1' COLLATE "C", 'LOCKED'), ('c2', 'CONFLICT'), ('c3', 'RELEASED'), ('c4', 'RELEASED')$$, 'are in the ledger');
+SELECT pg_temp.refused($$UPDATE guard.performed_commands SET command_id = 'c5'$$, 'an entry keeps its name');
+UPDATE guard.performed_commands SET created_at = now() - interval '10 days';
+SELECT pg_temp.allowed($$SELECT guard.purge_commands(5, 10)$$, 'purge_commands');
+SELECT is_empty('SELECT * FROM guard.performed_commands', 'has purged that ledger');
 SELECT pg_temp.allowed('LISTEN guard_outbox', 'to be told of events');
 UPDATE inventory_locks_shadow SET updated_at = now() - interval '10 days' WHERE id = pg_temp.u(2);
 SELECT pg_temp.allowed($$SELECT guard.purge_finished(5, 10)$$, 'purge_finished');

@@ -10,20 +10,31 @@ import psycopg2
 import psycopg2.extras
 
 import scratch
+from waiting import wait_until
 
 psycopg2.extras.register_uuid()
 
 TENANTS = [uuid.UUID(int=1), uuid.UUID(int=2)]
 FIRST_DAY = datetime.datetime(2090, 1, 1, 12, tzinfo=datetime.timezone.utc)
 
-_LOCK = ("SELECT * FROM guard.lock_batch(%(tenants)s::uuid[], %(ids)s::uuid[], %(ids)s::uuid[],"
-         " %(nulls)s::uuid[], %(nulls)s::uuid[], %(types)s::uuid[], %(rooms)s::uuid[], %(starts)s::timestamptz[],"
-         " %(ends)s::timestamptz[], %(ttls)s::integer[], %(reasons)s::text[], %(nulls)s::text[],"
-         " %(nulls)s::jsonb[])")
+_ARRAYS = ("%(tenants)s::uuid[], %(ids)s::uuid[], %(ids)s::uuid[], %(nulls)s::uuid[],"
+           " %(nulls)s::uuid[], %(types)s::uuid[], %(rooms)s::uuid[], %(starts)s::timestamptz[],"
+           " %(ends)s::timestamptz[], %(ttls)s::integer[], %(reasons)s::text[], %(nulls)s::text[],"
+           " %(nulls)s::jsonb[]")
+_LOCK = f"SELECT * FROM guard.lock_batch({_ARRAYS})"
+_PERFORM = f"SELECT * FROM guard.perform_locks(%(commands)s::text[], {_ARRAYS}) ORDER BY ordinal"
 
 
 def day(number):
     return FIRST_DAY + datetime.timedelta(days=number)
+
+
+def _lock_arrays(requests):
+    return {"tenants": [r.tenant for r in requests], "ids": [r.id for r in requests],
+            "types": [r.type for r in requests], "rooms": [r.room for r in requests],
+            "starts": [r.start for r in requests], "ends": [r.end for r in requests],
+            "ttls": [r.ttl for r in requests], "reasons": ["TEST"] * len(requests),
+            "nulls": [None] * len(requests)}
 
 
 class Request:
@@ -57,12 +68,7 @@ class Session:
 
     def lock(self, *requests):
         """Answers by ordinal."""
-        answers = self.execute(_LOCK, {
-            "tenants": [r.tenant for r in requests], "ids": [r.id for r in requests],
-            "types": [r.type for r in requests], "rooms": [r.room for r in requests],
-            "starts": [r.start for r in requests], "ends": [r.end for r in requests],
-            "ttls": [r.ttl for r in requests], "reasons": ["TEST"] * len(requests),
-            "nulls": [None] * len(requests)})
+        answers = self.execute(_LOCK, _lock_arrays(requests))
         answers.sort(key=lambda a: a.ordinal)
         assert [a.ordinal for a in answers] == list(range(1, len(requests) + 1))
         return answers
@@ -74,6 +80,21 @@ class Session:
             " %s::text[], %s::jsonb[]) ORDER BY ordinal",
             ([tenant for tenant, _ in pairs], [id_ for _, id_ in pairs], nulls,
              ["TEST"] * len(pairs), nulls, nulls))
+
+    def perform_locks(self, *pairs):
+        """Pairs of a command's name and its request; (ordinal, outcome) by ordinal."""
+        requests = [request for _, request in pairs]
+        return self.execute(_PERFORM, {"commands": [name for name, _ in pairs],
+                                       **_lock_arrays(requests)})
+
+    def perform_releases(self, *triples):
+        """Triples of a command's name, tenant and lock id."""
+        nulls = [None] * len(triples)
+        return self.execute(
+            "SELECT * FROM guard.perform_releases(%s::text[], %s::uuid[], %s::uuid[], %s::uuid[],"
+            " %s::text[], %s::text[], %s::jsonb[]) ORDER BY ordinal",
+            ([name for name, _, _ in triples], [tenant for _, tenant, _ in triples],
+             [id_ for _, _, id_ in triples], nulls, ["TEST"] * len(triples), nulls, nulls))
 
     def manual_release(self, *pairs, recipients=None, audits=None):
         """Answers by ordinal; audit ids are new where none are given."""
@@ -102,6 +123,33 @@ class Session:
     def is_blocked(self, pid):
         """Whether the session with this pid waits for another one."""
         return self.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (pid,)) == [(True,)]
+
+
+class Background:
+    """A call in a thread of its own that is expected to wait for somebody."""
+
+    def __init__(self, watcher, session, call):
+        self._result = None
+        self._session = session
+        self._watcher = watcher
+        self._thread = threading.Thread(target=self._run, args=(call,))
+        self._thread.start()
+
+    def _run(self, call):
+        try:
+            self._result = call()
+        except BaseException as failure:  # pylint: disable=broad-except
+            self._result = failure
+
+    def wait_blocked(self):
+        wait_until(lambda: self._watcher.is_blocked(self._session.pid), "the call waits")
+
+    def result(self):
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
 
 
 def in_threads(count, work):

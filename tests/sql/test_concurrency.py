@@ -7,9 +7,8 @@ import uuid
 import psycopg2
 import pytest
 
-from sessions import (TENANTS, Request, Session, check_answer, day, in_threads, overlaps,
+from sessions import (TENANTS, Background, Request, Session, check_answer, day, in_threads, overlaps,
                       start_grant_log, token_regressions)
-from waiting import wait_until
 
 SESSIONS = 8
 # Lets the time of all locks run out.
@@ -339,33 +338,6 @@ def test_one_id_at_many_places(open_session, owner):
 
 
 # Two sessions that meet on purpose. One stays in its transaction while the other works.
-
-class Background:
-    """A call in a thread of its own that is expected to wait for somebody."""
-
-    def __init__(self, watcher, session, call):
-        self._result = None
-        self._session = session
-        self._watcher = watcher
-        self._thread = threading.Thread(target=self._run, args=(call,))
-        self._thread.start()
-
-    def _run(self, call):
-        try:
-            self._result = call()
-        except BaseException as failure:  # pylint: disable=broad-except
-            self._result = failure
-
-    def wait_blocked(self):
-        wait_until(lambda: self._watcher.is_blocked(self._session.pid), "the call waits")
-
-    def result(self):
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        if isinstance(self._result, BaseException):
-            raise self._result
-        return self._result
-
 
 def test_a_lock_waits_for_a_release_and_wins(open_session, owner):
     one, two = open_session(), open_session()

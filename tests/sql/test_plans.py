@@ -56,10 +56,15 @@ FILL_TRAIL = """
     INSERT INTO guard.deliveries (tenant_id, event_id, channel, state, attempts, created_at)
     SELECT lpad('1', 32, '0')::uuid, gen_random_uuid(), 'email', 'DELIVERED', 1,
            CASE WHEN i > 40 THEN now() ELSE now() - interval '9 days' END
+    FROM generate_series(1, %(rows)s) AS i;
+    INSERT INTO guard.performed_commands (tenant_id, command_id, part, outcome, created_at)
+    SELECT lpad('1', 32, '0')::uuid, 'filler ' || gen_random_uuid(), 0, 'LOCKED',
+           CASE WHEN i > 40 THEN now() ELSE now() - interval '9 days' END
     FROM generate_series(1, %(rows)s) AS i"""
-TABLES = ["inventory_locks_shadow", "inventory_lock_audits", "audit_heads", "outbox", "deliveries"]
+TABLES = ["inventory_locks_shadow", "inventory_lock_audits", "audit_heads", "outbox", "deliveries",
+          "performed_commands"]
 ANALYZE = ("ANALYZE inventory_locks_shadow, inventory_lock_audits, guard.audit_heads, guard.outbox,"
-           " guard.deliveries")
+           " guard.deliveries, guard.performed_commands")
 
 
 def requests_from(first, **changes):
@@ -100,6 +105,7 @@ def call_everything(session, first):
     session.execute("SELECT * FROM guard.sweep_expired(20)")
     session.execute("SELECT guard.purge_finished(5, 20)")
     work_with_the_trail(session, first)
+    perform_commands(session, first)
 
 
 def work_with_the_trail(session, first):
@@ -138,6 +144,21 @@ def work_with_the_trail(session, first):
     session.execute("SELECT guard.purge_deliveries(50, 20)")
 
 
+def perform_commands(session, first):
+    """New commands, known ones and both together; every outcome that has to be noted."""
+    requests = requests_from(first, start=9, end=10)
+    taken = requests_from(first + 50, start=9, end=10, room=first)
+    for turn in range(2):
+        session.perform_locks(*((f"lock {request.id}", request) for request in requests[:2 + turn]))
+        session.perform_locks(*((f"lock {request.id}", request) for request in taken[:2 + turn]))
+        session.perform_releases(*((f"release {request.id}", request.tenant, request.id)
+                                   for request in (requests + taken)[:4 + turn]))
+        session.execute("SELECT guard.perform_bulk_release(%s, 0, %s, %s::uuid[], 'x', NULL,"
+                        " gen_random_uuid())",
+                        (f"bulk {first}", requests[0].tenant, [one.id for one in requests]))
+    session.execute("SELECT guard.purge_commands(5, 20)")
+
+
 def scans(node):
     """Every node that reads one of the tables, with how many rows it looked at."""
     if node.get("Relation Name") in TABLES and node["Node Type"] != "ModifyTable":
@@ -153,7 +174,7 @@ def scans(node):
 def test_index_scans(migrated, role, planned_on, analyzed):
     owner = Session(migrated)
     for table in ("inventory_locks_shadow", "inventory_lock_audits", "guard.audit_heads",
-                  "guard.outbox", "guard.deliveries"):
+                  "guard.outbox", "guard.deliveries", "guard.performed_commands"):
         owner.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     if planned_on == "small":
         owner.execute(FILL, {"rows": 200})

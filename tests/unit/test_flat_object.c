@@ -1,4 +1,4 @@
-#include "guard/flat_object.h"
+#include "json/flat_object.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "guard/request_body.h"
+#include "json/request_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -366,6 +366,40 @@ START_TEST(many_ids) {
 }
 END_TEST
 
+START_TEST(a_member_is_a_body) {
+    struct request_body member;
+    ck_assert(parse("{\"a\":{\"t\":\"x\\u0041\",\"o\":{\"n\":1.10}},\"b\":{},\"c\":7}"));
+    ck_assert(request_body_member(&body, "a", &member));
+    struct text_span text = request_body_text(&member, "t", &v);
+    ck_assert_bytes_eq(text.data, text.length, "xA");
+    text = request_body_object(&member, "o", &v);
+    ck_assert_bytes_eq(text.data, text.length, "{\"n\":1.10}");
+    ck_assert_ptr_null(request_body_text(&member, "a", &v).data);
+    request_body_exit(&member);
+    ck_assert(request_body_member(&body, "b", &member));
+    ck_assert_ptr_null(request_body_text(&member, "t", &v).data);
+    request_body_exit(&member);
+    ck_assert(!request_body_member(&body, "c", &member));
+    ck_assert(!request_body_member(&body, "d", &member));
+    ck_assert(parse("{\"a\":1}"));
+    ck_assert(!request_body_member(&body, "a", &member));
+    ck_assert_uint_eq(v.count, 0);
+}
+END_TEST
+
+/* Where the name has escapes the text is made anew; integers of any size stay integers. */
+START_TEST(a_member_with_an_escaped_name) {
+    struct request_body member;
+    ck_assert(parse("{\"\\u0061\":{\"o\":{\"n\": 1},\"i\":99999999999999999999}}"));
+    ck_assert(request_body_member(&body, "a", &member));
+    const struct text_span text = request_body_object(&member, "o", &v);
+    ck_assert_bytes_eq(text.data, text.length, "{\"n\":1.0}");
+    ck_assert_int_eq(request_body_integer(&member, "i", &v), INT64_MAX);
+    ck_assert_uint_eq(v.count, 0);
+    request_body_exit(&member);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("request_body");
     TCase *tcase = tcase_create("request_body");
@@ -385,6 +419,8 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, ids);
     tcase_add_loop_test(tcase, ids_that_are_wrong, 0, COUNT(wrong_ids));
     tcase_add_test(tcase, many_ids);
+    tcase_add_test(tcase, a_member_is_a_body);
+    tcase_add_test(tcase, a_member_with_an_escaped_name);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -118,6 +118,14 @@ static const char defaults[] =
     "RELAY_BATCH=500\n"
     "RELAY_IN_FLIGHT_MAX=10000\n"
     "RELAY_POLL_INTERVAL_MS=1000\n"
+    "COMMAND_CENTER_TOPIC=commands.primary\n"
+    "COMMAND_CENTER_TARGET_SERVICE_ID=availability-guard-service\n"
+    "AVAILABILITY_GUARD_COMMANDS_ENABLED=true\n"
+    "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP=availability-guard-service-commands\n"
+    "INVENTORY_EVENTS_DLQ_TOPIC=inventory.events.dlq\n"
+    "COMMANDS_BATCH=200\n"
+    "COMMANDS_IN_FLIGHT_MAX=10000\n"
+    "COMMANDS_RETENTION_DAYS=30\n"
     "LOG_LEVEL=info\n"
     "LOG_FORMAT=json\n";
 
@@ -208,6 +216,14 @@ START_TEST(every_member_is_set) {
                               "RELAY_BATCH=50",
                               "RELAY_IN_FLIGHT_MAX=51",
                               "RELAY_POLL_INTERVAL_MS=52",
+                              "COMMAND_CENTER_TOPIC=t53",
+                              "COMMAND_CENTER_TARGET_SERVICE_ID=t54",
+                              "AVAILABILITY_GUARD_COMMANDS_ENABLED=off",
+                              "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP=t56",
+                              "INVENTORY_EVENTS_DLQ_TOPIC=t57",
+                              "COMMANDS_BATCH=58",
+                              "COMMANDS_IN_FLIGHT_MAX=59",
+                              "COMMANDS_RETENTION_DAYS=60",
                               "LOG_LEVEL=Debug",
                               "LOG_FORMAT=TEXT",
                               NULL}),
@@ -273,6 +289,14 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.relay_batch, 50);
     ck_assert_int_eq(settings.relay_in_flight_max, 51);
     ck_assert_int_eq(settings.relay_poll_interval_ms, 52);
+    ck_assert_str_eq(settings.command_center_topic, "t53");
+    ck_assert_str_eq(settings.command_center_target_service_id, "t54");
+    ck_assert(!settings.availability_guard_commands_enabled);
+    ck_assert_str_eq(settings.availability_guard_command_consumer_group, "t56");
+    ck_assert_str_eq(settings.inventory_events_dlq_topic, "t57");
+    ck_assert_int_eq(settings.commands_batch, 58);
+    ck_assert_int_eq(settings.commands_in_flight_max, 59);
+    ck_assert_int_eq(settings.commands_retention_days, 60);
     ck_assert_int_eq(settings.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(settings.log_format, LOG_FORMAT_TEXT);
 }

@@ -1,10 +1,11 @@
 /*
- * request_body.h: the JSON object in the body of a request, and typed access to its members.
+ * request_body.h: the JSON object that is a request, the body of an HTTP request or a part of a
+ * message, and typed access to its members.
  *
  * Source: RFC 8259. Stricter than it: duplicate names, NUL and invalid UTF-8 are refused.
  */
-#ifndef GUARD_REQUEST_BODY_H
-#define GUARD_REQUEST_BODY_H
+#ifndef JSON_REQUEST_BODY_H
+#define JSON_REQUEST_BODY_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 #include "base/id.h"
 #include "base/text.h"
 #include "domain/violations.h"
-#include "guard/flat_object.h"
+#include "json/flat_object.h"
 
 struct request_body {
     struct flat_object flat; /* the members, when all of them are plain */
@@ -33,6 +34,13 @@ struct request_body {
  */
 MUST_CHECK bool request_body_parse(struct request_body *body, struct text_span text);
 void request_body_exit(struct request_body *body);
+
+/*
+ * The object that is a member of this body, as a body of its own, which lives as long as this one:
+ * end it first. False when there is no such member or it is no object; nothing is to be ended then.
+ */
+MUST_CHECK bool request_body_member(const struct request_body *body, const char *name,
+                                    struct request_body *member);
 
 /*
  * Each returns the member, or a span without data when it is absent or of another type; the latter

@@ -1,5 +1,5 @@
 /* request_body.c: see request_body.h. */
-#include "guard/request_body.h"
+#include "json/request_body.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,13 +191,16 @@ static const char *skip_value(const char *at) {
 }
 
 /*
- * The text of a member of the top-level object, or no data when its name is written with escapes.
+ * The text of a member of the object, or no data when its name is written with escapes, or that of
+ * the object was.
  * The parser has accepted the text, so every value ends where it must; that the text ends with the
  * object's brace keeps the scan inside it.
  */
-static struct text_span find_member(const char *text, const char *name) {
+static struct text_span find_member(struct text_span text, const char *name) {
+    if (text.data == NULL)
+        return ABSENT;
     const size_t name_length = strlen(name);
-    const char *at = skip_space(skip_space(text) + 1);
+    const char *at = skip_space(skip_space(text.data) + 1);
     while (*at == '"') {
         const char *key = at + 1;
         at = skip_string(at);
@@ -214,6 +217,18 @@ static struct text_span find_member(const char *text, const char *name) {
     return ABSENT;
 }
 
+bool request_body_member(const struct request_body *body, const char *name,
+                         struct request_body *member) {
+    json_t *object = json_object_get(body->object, name);
+    if (!json_is_object(object))
+        return false;
+    clear(member);
+    member->object = json_incref(object);
+    member->text = find_member(body->text, name);
+    member->wide = body->wide;
+    return true;
+}
+
 struct text_span request_body_object(struct request_body *body, const char *name,
                                      struct violations *v) {
     const json_t *member = json_object_get(body->object, name);
@@ -223,7 +238,7 @@ struct text_span request_body_object(struct request_body *body, const char *name
         violations_add(v, name, "must be an object");
         return ABSENT;
     }
-    const struct text_span found = find_member(body->text.data, name);
+    const struct text_span found = find_member(body->text, name);
     if (found.data != NULL)
         return found;
     free(body->metadata);

@@ -1,7 +1,7 @@
 /* What of a partition may be committed. */
 #include <string.h>
 
-#include "notifier/consumer.h"
+#include "kafka/partition.h"
 #include "unit.h"
 
 static struct partition partition;
@@ -88,7 +88,7 @@ END_TEST
 START_TEST(a_skipped_message_is_abandoned) {
     const rd_kafka_message_t message = {.offset = 3};
     receive(NULL, 2);
-    consumer_skip(&partition, &message);
+    partition_skip(&partition, &message);
     partition.next_offset = 4;
     ck_assert_int_eq(partition_position(&partition), 3);
 }
@@ -102,8 +102,34 @@ START_TEST(places_of_no_partition_do_no_harm) {
 }
 END_TEST
 
+START_TEST(a_set_of_partitions) {
+    struct partitions all = {.items = NULL};
+    struct place place;
+    for (int32_t number = 0; number < 40; number++)
+        ck_assert(partitions_add(&all, number * 3, number == 7 ? 100 : INT64_MAX));
+    ck_assert_int_eq(all.count, 40);
+    ck_assert_ptr_null(partitions_find(&all, 4));
+    struct partition *seventh = partitions_find(&all, 21);
+    ck_assert_int_eq(seventh->number, 21);
+    ck_assert_int_eq(seventh->end, 100);
+    ck_assert_int_eq(partition_position(seventh), -1);
+    const rd_kafka_message_t message = {.offset = 3};
+    place_take(&place, seventh, &message);
+    partitions_remove(&all, 21);
+    ck_assert_ptr_null(place.partition);
+    ck_assert_ptr_null(partitions_find(&all, 21));
+    partitions_remove(&all, 21);
+    ck_assert_int_eq(all.count, 39);
+    ck_assert_int_eq(partitions_find(&all, 117)->number, 117);
+    partitions_clear(&all);
+    ck_assert_int_eq(all.count, 0);
+    ck_assert(partitions_add(&all, 1, INT64_MAX));
+    partitions_clear(&all);
+}
+END_TEST
+
 Suite *unit_suite(void) {
-    Suite *suite = suite_create("notifier/place");
+    Suite *suite = suite_create("kafka/partition");
     TCase *tests = tcase_create("place");
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, nothing_before_the_first_message);
@@ -113,6 +139,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tests, nothing_behind_an_abandoned_one);
     tcase_add_test(tests, a_skipped_message_is_abandoned);
     tcase_add_test(tests, places_of_no_partition_do_no_harm);
+    tcase_add_test(tests, a_set_of_partitions);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,5 +1,5 @@
 /* record.c: see record.h. */
-#include "notifier/record.h"
+#include "kafka/record.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * dead_letters.h: puts events that could not be delivered into the dead-letter topic: the key,
+ * dead_letters.h: puts messages that could not be dealt with into a dead-letter topic: the key,
  * value and headers they came with, and headers that say where from and why:
  *
  *   dlq-source-topic, dlq-source-partition, dlq-source-offset
@@ -14,8 +14,8 @@
  *   idle --dead_letters_put()--> waiting --sent--> sent --taken--> done(), idle
  *    ^----dead_letters_forget()---|   ^---client dropped---|
  */
-#ifndef NOTIFIER_DEAD_LETTERS_H
-#define NOTIFIER_DEAD_LETTERS_H
+#ifndef KAFKA_DEAD_LETTERS_H
+#define KAFKA_DEAD_LETTERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@
 #include "base/poller.h"
 #include "base/settings.h"
 #include "kafka/producer.h"
-#include "notifier/record.h"
+#include "kafka/record.h"
 
 #define DEAD_LETTER_REASON_MAX 320
 
@@ -35,7 +35,7 @@ struct dead_letter {
     TAILQ_ENTRY(dead_letter) link;
     enum dead_letter_state { DEAD_LETTER_IDLE, DEAD_LETTER_WAITING, DEAD_LETTER_SENT } state;
     const struct record *record;
-    const char *channel; /* NULL: several, or the event as a whole */
+    const char *channel; /* the one that failed; NULL: several, or there are none */
     int attempts;
     char reason[DEAD_LETTER_REASON_MAX];
     int refusals; /* how often Kafka has refused it, alone or with others */
@@ -55,9 +55,9 @@ struct dead_letters {
 };
 
 /* False when librdkafka or the kernel refuses, which has been logged; nothing is to be ended then.
- * The settings must outlive it. */
+ * The settings and the topic's name must outlive it. */
 MUST_CHECK bool dead_letters_init(struct dead_letters *d, struct poller *poller,
-                                  const struct settings *settings);
+                                  const struct settings *settings, const char *topic);
 /* done() of no letter is called any more. */
 void dead_letters_exit(struct dead_letters *d);
 

@@ -1,5 +1,5 @@
 /* flat_object.c: see flat_object.h. */
-#include "guard/flat_object.h"
+#include "json/flat_object.h"
 
 #include <string.h>
 

@@ -6,8 +6,8 @@
  * string, a nested value, a number with a fraction, an exponent or many digits, and all that is
  * wrong. So this accepts less than RFC 8259 does, and what it accepts it reads as any parser would.
  */
-#ifndef GUARD_FLAT_OBJECT_H
-#define GUARD_FLAT_OBJECT_H
+#ifndef JSON_FLAT_OBJECT_H
+#define JSON_FLAT_OBJECT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* dead_letters.c: see dead_letters.h. */
-#include "notifier/dead_letters.h"
+#include "kafka/dead_letters.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -116,7 +116,7 @@ static bool must_wait(const struct dead_letters *d, const struct dead_letter *le
 /* Told once for all that were in the client. */
 static void be_refused(struct dead_letters *d, rd_kafka_resp_err_t error) {
     if (!d->failed)
-        log_warn("the dead-letter topic takes no event: %s", rd_kafka_err2name(error));
+        log_warn("the dead-letter topic takes no message: %s", rd_kafka_err2name(error));
     d->failed = true;
 }
 
@@ -185,9 +185,9 @@ mono_time dead_letters_deadline(const struct dead_letters *d) {
 /* --- for the owner ------------------------------------------------------------------------- */
 
 bool dead_letters_init(struct dead_letters *d, struct poller *poller,
-                       const struct settings *settings) {
+                       const struct settings *settings, const char *topic) {
     const struct producer_owner owner = {d, take_report};
-    d->topic = settings->availability_guard_notification_dlq_topic;
+    d->topic = topic;
     d->failed = false;
     TAILQ_INIT(&d->waiting);
     TAILQ_INIT(&d->sent);

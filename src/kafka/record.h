@@ -2,8 +2,8 @@
  * record.h: one message of Kafka, copied out of librdkafka, whose own would keep everything alive
  * that came with it in one answer of the broker.
  */
-#ifndef NOTIFIER_RECORD_H
-#define NOTIFIER_RECORD_H
+#ifndef KAFKA_RECORD_H
+#define KAFKA_RECORD_H
 
 #include <librdkafka/rdkafka.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* consumer.c: see consumer.h. */
-#include "notifier/consumer.h"
+#include "kafka/consumer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,15 +23,16 @@
 #define ASK_MS 10000
 
 /* A member that died holds up its whole group for a session. Little is fetched ahead: it would only
- * wait here. The default of librdkafka for how topics are assigned (range) is kept: the incremental
- * way, which KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY can choose, has hung in versions of it.
+ * wait here. Bytes bound it, not messages: where so many are there librdkafka 2.0 asks for more
+ * only a second later. The default of librdkafka for how topics are assigned (range) is kept: the
+ * incremental way, which KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY can choose, has hung in
+ * versions of it.
  */
 static const struct kafka_property defaults[] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "2000"},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {"allow.auto.create.topics", "true"},
-    {"queued.min.messages", "1000"},
     {"queued.max.messages.kbytes", "4096"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "200"},
@@ -49,119 +50,17 @@ static const struct kafka_property fixed[] = {
 
 static const struct kafka_wishes wishes = {defaults, fixed};
 
-/* --- places -------------------------------------------------------------------------------- */
-
-void place_take(struct place *place, struct partition *partition, const rd_kafka_message_t *m) {
-    place->partition = partition;
-    place->offset = m->offset;
-    TAILQ_INSERT_TAIL(&partition->places, place, link);
-}
-
-static void leave_row(struct place *place) {
-    TAILQ_REMOVE(&place->partition->places, place, link);
-    place->partition = NULL;
-}
-
-void place_settle(struct place *place) {
-    if (place->partition != NULL)
-        leave_row(place);
-}
-
-/* The offset that is committed does not pass this one. */
-static void hold_at(struct partition *partition, int64_t offset) {
-    if (offset < partition->ceiling)
-        partition->ceiling = offset;
-}
-
-void place_abandon(struct place *place) {
-    if (place->partition == NULL)
-        return;
-    hold_at(place->partition, place->offset);
-    leave_row(place);
-}
-
-void consumer_skip(struct partition *partition, const rd_kafka_message_t *m) {
-    hold_at(partition, m->offset);
-}
-
-int64_t partition_position(const struct partition *p) {
-    const struct place *first = TAILQ_FIRST(&p->places);
-    const int64_t reached = first != NULL ? first->offset : p->next_offset;
-    return reached < p->ceiling ? reached : p->ceiling;
-}
-
-static bool is_dirty(const struct partition *p) {
-    return partition_position(p) > p->committed;
-}
-
 /* --- partitions ---------------------------------------------------------------------------- */
 
-/* Its index, or -1. */
-static int index_of(const struct consumer *c, int32_t number) {
-    for (int i = 0; i < c->partition_count; i++) {
-        if (c->partitions[i]->number == number)
-            return i;
-    }
-    return -1;
-}
-
-static struct partition *find_partition(const struct consumer *c, int32_t number) {
-    const int i = index_of(c, number);
-    return i < 0 ? NULL : c->partitions[i];
-}
-
-static void remove_at(struct consumer *c, int i) {
-    struct partition *p = c->partitions[i];
-    while (!TAILQ_EMPTY(&p->places))
-        leave_row(TAILQ_FIRST(&p->places));
-    c->partitions[i] = c->partitions[--c->partition_count];
-    free(p);
-}
-
-/* Makes room for one more. */
-static bool grow(struct consumer *c) {
-    if (c->partition_count < c->partition_room)
-        return true;
-    const int room = c->partition_room == 0 ? 16 : c->partition_room * 2;
-    struct partition **more = reallocarray(c->partitions, (size_t)room, sizeof(struct partition *));
-    if (more == NULL)
-        return false;
-    c->partitions = more;
-    c->partition_room = room;
-    return true;
-}
-
-static bool add_partition(struct consumer *c, int32_t number, int64_t end) {
-    struct partition *p = grow(c) ? calloc(1, sizeof *p) : NULL;
-    if (p == NULL)
-        return false;
-    TAILQ_INIT(&p->places);
-    p->number = number;
-    p->next_offset = -1;
-    p->committed = -1;
-    p->ceiling = INT64_MAX;
-    p->end = end;
-    c->partitions[c->partition_count++] = p;
-    return true;
-}
-
-static void remove_all(struct consumer *c) {
-    while (c->partition_count > 0)
-        remove_at(c, c->partition_count - 1);
-}
-
 static void remove_listed(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    for (int i = 0; i < list->cnt; i++) {
-        const int found = index_of(c, list->elems[i].partition);
-        if (found >= 0)
-            remove_at(c, found);
-    }
+    for (int i = 0; i < list->cnt; i++)
+        partitions_remove(&c->partitions, list->elems[i].partition);
 }
 
 static void add_listed(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
-        if (find_partition(c, list->elems[i].partition) == NULL &&
-            !add_partition(c, list->elems[i].partition, INT64_MAX)) {
+        if (partitions_find(&c->partitions, list->elems[i].partition) == NULL &&
+            !partitions_add(&c->partitions, list->elems[i].partition, INT64_MAX)) {
             log_error("out of memory");
             c->failed = true;
         }
@@ -207,7 +106,7 @@ static void let_go(struct consumer *c) {
 
 static void begin_leaving(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
-        struct partition *p = find_partition(c, list->elems[i].partition);
+        struct partition *p = partitions_find(&c->partitions, list->elems[i].partition);
         if (p == NULL || p->leaving)
             continue;
         p->leaving = true;
@@ -217,7 +116,7 @@ static void begin_leaving(struct consumer *c, const rd_kafka_topic_partition_lis
 
 static void be_assigned(struct consumer *c, rd_kafka_topic_partition_list_t *list) {
     if (!is_incremental(c))
-        remove_all(c); /* the list is all there is */
+        partitions_clear(&c->partitions); /* the list is all there is */
     add_listed(c, list);
     answer_assign(c, list);
     if (c->paused)
@@ -247,15 +146,15 @@ static void take_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t error,
         be_revoked(c, list);
     } else {
         log_error("kafka: the group: %s", rd_kafka_err2str(error));
-        remove_all(c);
+        partitions_clear(&c->partitions);
         (void)rd_kafka_assign(client, NULL);
     }
 }
 
 static bool is_ready_to_go(const struct consumer *c) {
-    for (int i = 0; i < c->partition_count; i++) {
-        const struct partition *p = c->partitions[i];
-        if (p->leaving && (!TAILQ_EMPTY(&p->places) || is_dirty(p)))
+    for (int i = 0; i < c->partitions.count; i++) {
+        const struct partition *p = c->partitions.items[i];
+        if (p->leaving && (!TAILQ_EMPTY(&p->places) || partition_is_dirty(p)))
             return false;
     }
     return !c->committing;
@@ -266,9 +165,9 @@ static bool is_ready_to_go(const struct consumer *c) {
 static rd_kafka_topic_partition_list_t *list_partitions(const struct consumer *c, bool dirty,
                                                         const char *topic) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    for (int i = 0; i < c->partition_count; i++) {
-        const struct partition *p = c->partitions[i];
-        if (!dirty || is_dirty(p))
+    for (int i = 0; i < c->partitions.count; i++) {
+        const struct partition *p = c->partitions.items[i];
+        if (!dirty || partition_is_dirty(p))
             rd_kafka_topic_partition_list_add(list, topic, p->number)->offset =
                 partition_position(p);
     }
@@ -276,9 +175,9 @@ static rd_kafka_topic_partition_list_t *list_partitions(const struct consumer *c
 }
 
 bool consumer_is_committed(const struct consumer *c) {
-    for (int i = 0; i < c->partition_count; i++) {
-        const struct partition *p = c->partitions[i];
-        if (is_dirty(p))
+    for (int i = 0; i < c->partitions.count; i++) {
+        const struct partition *p = c->partitions.items[i];
+        if (partition_is_dirty(p))
             return false;
     }
     return !c->committing;
@@ -289,7 +188,8 @@ static void commit(struct consumer *c, mono_time now) {
         return;
     rd_kafka_topic_partition_list_t *list = list_partitions(c, true, c->topic);
     for (int i = 0; i < list->cnt; i++)
-        find_partition(c, list->elems[i].partition)->committed = list->elems[i].offset;
+        partitions_find(&c->partitions, list->elems[i].partition)->committed =
+            list->elems[i].offset;
     const rd_kafka_resp_err_t error = rd_kafka_commit(c->client, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
     c->committing = error == RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -298,7 +198,7 @@ static void commit(struct consumer *c, mono_time now) {
 /* What failed is committed again, with what has been settled since. Not while the group waits for
  * us: whoever reads it again finds it in the ledger. */
 static void repeat_commit(struct consumer *c, const rd_kafka_topic_partition_t *element) {
-    struct partition *p = find_partition(c, element->partition);
+    struct partition *p = partitions_find(&c->partitions, element->partition);
     if (p != NULL && !p->leaving)
         p->committed = -1;
 }
@@ -358,7 +258,7 @@ static void take_message(struct consumer *c, struct partition *p, const rd_kafka
 }
 
 static void take(struct consumer *c, const rd_kafka_message_t *m) {
-    struct partition *p = m->rkt == NULL ? NULL : find_partition(c, m->partition);
+    struct partition *p = m->rkt == NULL ? NULL : partitions_find(&c->partitions, m->partition);
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (p != NULL)
             take_message(c, p, m);
@@ -404,8 +304,8 @@ void consumer_pause(struct consumer *c, bool paused) {
 }
 
 bool consumer_has_ended(const struct consumer *c) {
-    for (int i = 0; i < c->partition_count; i++) {
-        const struct partition *p = c->partitions[i];
+    for (int i = 0; i < c->partitions.count; i++) {
+        const struct partition *p = c->partitions.items[i];
         if (!p->ended)
             return false;
     }
@@ -416,11 +316,11 @@ bool consumer_has_ended(const struct consumer *c) {
  * that there is none, nothing is known of a partition. */
 int64_t consumer_lag(const struct consumer *c) {
     int64_t lag = 0;
-    for (int i = 0; i < c->partition_count; i++) {
-        const struct partition *p = c->partitions[i];
+    for (int i = 0; i < c->partitions.count; i++) {
+        const struct partition *p = c->partitions.items[i];
+        const int64_t position = partition_position(p);
         int64_t low = 0;
         int64_t high = 0;
-        const int64_t position = partition_position(p);
         if (position >= 0 &&
             rd_kafka_get_watermark_offsets(c->client, c->topic, p->number, &low, &high) ==
                 RD_KAFKA_RESP_ERR_NO_ERROR &&
@@ -555,12 +455,12 @@ static bool ask_bounds(struct consumer *c, rd_kafka_topic_partition_t *element) 
     int64_t high = 0;
     if (!is_fine(c, rd_kafka_query_watermark_offsets(c->client, c->topic, element->partition, &low,
                                                      &high, ASK_MS)) ||
-        !add_partition(c, element->partition, high))
+        !partitions_add(&c->partitions, element->partition, high))
         return false;
     if (element->offset < low)
         element->offset = low; /* nothing was committed, or Kafka has deleted it */
     if (element->offset >= high)
-        find_partition(c, element->partition)->ended = true;
+        partitions_find(&c->partitions, element->partition)->ended = true;
     return true;
 }
 
@@ -604,7 +504,7 @@ bool consumer_is_closed(const struct consumer *c) {
 void consumer_exit(struct consumer *c) {
     if (c->owed != NULL)
         let_go(c); /* librdkafka does not end before it is answered */
-    remove_all(c);
+    partitions_clear(&c->partitions);
     if (c->close_queue != NULL) {
         wakeup_detach(&c->wakeup, c->close_queue);
         rd_kafka_queue_destroy(c->close_queue);
@@ -613,6 +513,5 @@ void consumer_exit(struct consumer *c) {
     rd_kafka_queue_destroy(c->queue);
     rd_kafka_destroy_flags(c->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     wakeup_exit(&c->wakeup);
-    free(c->partitions);
     memset(c, 0, sizeof *c);
 }

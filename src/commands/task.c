@@ -1,0 +1,294 @@
+/* task.c: see task.h. */
+#include "commands/task.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "commands/performer.h"
+
+/* Pauses before a command is tried again. */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 5000
+
+static struct task *task_of_turns(struct turns_owner *owner) {
+    return (struct task *)((char *)owner - offsetof(struct task, turns));
+}
+
+static struct task *task_of_letter(struct dead_letter *letter) {
+    return (struct task *)((char *)letter - offsetof(struct task, letter));
+}
+
+static struct task *task_of_command(struct command *command) {
+    return (struct task *)command;
+}
+
+/* The one place in which a task's state changes, and its queue with it. */
+static void move(struct task *t, enum task_state to) {
+    struct performer *p = t->performer;
+    if (t->state == TASK_READY)
+        TAILQ_REMOVE(&p->ready, t, state_link);
+    else if (t->state == TASK_PAUSED)
+        TAILQ_REMOVE(&p->paused, t, state_link);
+    else if (t->state == TASK_SENT)
+        p->sent--;
+    t->state = to;
+    if (to == TASK_READY)
+        TAILQ_INSERT_TAIL(&p->ready, t, state_link);
+    else if (to == TASK_PAUSED)
+        TAILQ_INSERT_TAIL(&p->paused, t, state_link);
+    else if (to == TASK_SENT)
+        p->sent++;
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+/* Frees a task that is in no list. */
+static void discard(struct task *t) {
+    if (command_is_bulk_release(&t->command))
+        free(t->command.as.bulk_release.lock_ids);
+    free(t->turns.turns);
+    free(t->record);
+    buffer_free(&t->kept);
+    free(t);
+}
+
+void task_free(struct task *t) {
+    struct performer *p = t->performer;
+    TAILQ_REMOVE(&p->tasks, t, link);
+    p->count--;
+    p->bytes -= t->size;
+    discard(t);
+}
+
+/* Settled. */
+static void finish(struct task *t, enum tally_outcome outcome) {
+    struct performer *p = t->performer;
+    tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
+    log_request(LOG_LEVEL_DEBUG, t->command.request_id, "%s: %s", envelope_name_text(t->name),
+                tally_outcome_name(outcome));
+    move(t, TASK_WAITING); /* in no queue */
+    turns_give_up(&p->turns, &t->turns);
+    place_settle(&t->place);
+    task_free(t);
+}
+
+/* To be read again. */
+static void abandon(struct task *t) {
+    move(t, TASK_WAITING);
+    turns_give_up(&t->performer->turns, &t->turns);
+    place_abandon(&t->place);
+    task_free(t);
+}
+
+/* --- dead letters -------------------------------------------------------------------------- */
+
+static void letter_done(struct dead_letter *letter) {
+    struct task *t = task_of_letter(letter);
+    place_settle(&t->place);
+    task_free(t);
+}
+
+/* It does not hold up others any more; only its offset waits for Kafka. */
+static void bury(struct task *t, enum tally_outcome outcome, const char *reason) {
+    struct performer *p = t->performer;
+    log_request(LOG_LEVEL_WARN, t->command.request_id,
+                "%s, partition %" PRId32 ", offset %" PRId64 ": %s: %s", t->record->topic,
+                t->record->partition, t->record->offset, tally_outcome_name(outcome), reason);
+    tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
+    move(t, TASK_DEAD);
+    turns_give_up(&p->turns, &t->turns);
+    t->letter.record = t->record;
+    t->letter.attempts = t->tries > 0 ? t->tries : 1;
+    t->letter.done = letter_done;
+    (void)snprintf(t->letter.reason, sizeof t->letter.reason, "%s", reason);
+    dead_letters_put(&p->dead_letters, &t->letter);
+}
+
+/* --- what the database answers ------------------------------------------------------------- */
+
+static int64_t pause_ms(int tries) {
+    int64_t pause = PAUSE_FIRST_MS;
+    for (int i = 1; i < tries && pause < PAUSE_MAX_MS; i++)
+        pause *= 2;
+    return pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
+}
+
+static void try_again(struct task *t, mono_time now) {
+    tally_retry(&t->performer->tally);
+    if (t->leaving) {
+        abandon(t);
+        return;
+    }
+    t->due = mono_after_ms(now, pause_ms(t->tries));
+    move(t, TASK_PAUSED);
+}
+
+/* Whether the reason lies in the database and not in the command. Class 42: a function or a right
+ * is missing; 3F000: the schema is. Without a state: no memory, or an answer of a form not known.
+ */
+static bool is_trouble(const struct outcome *outcome) {
+    const char *state = outcome->sqlstate;
+    if (outcome->kind == OUTCOME_FAILED)
+        return *state == '\0' || strncmp(state, "42", 2) == 0 || strcmp(state, "3F000") == 0;
+    return outcome->kind == OUTCOME_OVERLOADED || outcome->kind == OUTCOME_UNAVAILABLE ||
+           outcome->kind == OUTCOME_WRONG_SCHEMA;
+}
+
+static void bury_refused(struct task *t, enum tally_outcome as, const char *why,
+                         const struct outcome *outcome) {
+    char reason[96];
+    (void)snprintf(reason, sizeof reason, "%s (%s)", why, outcome->sqlstate);
+    bury(t, as, reason);
+}
+
+static void answered(struct command *command, const struct outcome *outcome) {
+    struct task *t = task_of_command(command);
+    const mono_time now = mono_now();
+    const bool trouble = is_trouble(outcome);
+    t->tries++;
+    performer_note(t->performer, trouble, now);
+    switch (outcome->kind) {
+    case OUTCOME_LOCKED:
+        finish(t, TALLY_LOCKED);
+        break;
+    case OUTCOME_CONFLICT:
+        finish(t, TALLY_CONFLICT);
+        break;
+    case OUTCOME_RELEASED:
+        finish(t, TALLY_RELEASED);
+        break;
+    case OUTCOME_NOT_FOUND:
+        finish(t, TALLY_NOT_FOUND);
+        break;
+    case OUTCOME_DUPLICATE:
+        finish(t, TALLY_DUPLICATE);
+        break;
+    case OUTCOME_STAY_OVER:
+        bury(t, TALLY_INVALID, "stayEnd the stay is over already");
+        break;
+    case OUTCOME_REFUSED:
+        bury_refused(t, TALLY_REFUSED, "the database cannot store a value of it", outcome);
+        break;
+    default:
+        if (!trouble && t->tries >= TASK_TRIES_MAX)
+            bury_refused(t, TALLY_FAILED, "the database refuses it", outcome);
+        else
+            try_again(t, now);
+    }
+}
+
+/* --- on the way ---------------------------------------------------------------------------- */
+
+void task_send(struct task *t, mono_time now) {
+    struct outcome refusal;
+    move(t, TASK_SENT);
+    t->command.request_id = t->command.ledger_id.data;
+    t->command.answer = answered;
+    if (!dispatcher_submit(&t->performer->dispatcher, &t->command, now, &refusal))
+        answered(&t->command, &refusal); /* which a patient one does not do */
+}
+
+void task_resume(struct task *t) {
+    move(t, TASK_READY);
+}
+
+void task_leave(struct task *t) {
+    t->leaving = true;
+    if (t->state == TASK_SENT)
+        return;
+    if (t->state != TASK_DEAD)
+        abandon(t);
+    else if (dead_letters_forget(&t->performer->dead_letters, &t->letter)) {
+        place_abandon(&t->place);
+        task_free(t);
+    }
+}
+
+static void have_turn(struct turns_owner *owner) {
+    move(task_of_turns(owner), TASK_READY);
+}
+
+/* --- the beginning ------------------------------------------------------------------------- */
+
+/* The locks that a command is about. */
+static bool take_turns(struct task *t) {
+    struct turns *turns = &t->performer->turns;
+    const struct command *c = &t->command;
+    if (c->kind == COMMAND_LOCK_ONCE)
+        return turns_take(turns, &t->turns, &c->as.lock.tenant_id, &c->as.lock.id, 1);
+    if (c->kind == COMMAND_RELEASE_ONCE)
+        return turns_take(turns, &t->turns, &c->as.release.tenant_id, &c->as.release.lock_id, 1);
+    return turns_take(turns, &t->turns, &c->as.bulk_release.tenant_id, c->as.bulk_release.lock_ids,
+                      c->as.bulk_release.lock_count);
+}
+
+static size_t size_of(const struct task *t) {
+    const size_t ids = command_is_bulk_release(&t->command)
+                           ? t->command.as.bulk_release.lock_count * sizeof(struct id)
+                           : 0;
+    return sizeof *t + t->record->size + t->kept.capacity + turns_size(&t->turns) + ids;
+}
+
+static void insert(struct task *t) {
+    struct performer *p = t->performer;
+    t->size = size_of(t);
+    TAILQ_INSERT_TAIL(&p->tasks, t, link);
+    p->count++;
+    p->bytes += t->size;
+}
+
+/* What the message is, into a task that is all zeros but for its performer. */
+static enum envelope_verdict read_message(struct task *t, const rd_kafka_message_t *message,
+                                          struct envelope *envelope) {
+    const struct text_span value = {message->payload, message->len};
+    const enum envelope_verdict verdict =
+        envelope_read(envelope, value, &t->performer->rules, &t->command, &t->kept);
+    t->name = envelope->name;
+    t->received = mono_now();
+    t->turns.ready = have_turn;
+    return verdict;
+}
+
+/* Takes memory for what is to be done. */
+static bool prepare(struct task *t, const rd_kafka_message_t *message,
+                    enum envelope_verdict verdict) {
+    t->record = record_copy(message);
+    return t->record != NULL && (verdict != ENVELOPE_COMMAND || take_turns(t));
+}
+
+static void begin(struct task *t, enum envelope_verdict verdict, const struct envelope *envelope) {
+    if (verdict == ENVELOPE_INVALID)
+        bury(t, TALLY_INVALID, envelope->problem);
+    else if (t->turns.waiting == 0)
+        move(t, TASK_READY);
+}
+
+static void skip(struct task *t) {
+    tally_count(&t->performer->tally, t->name, TALLY_SKIPPED, 0);
+}
+
+bool task_take(struct performer *p, struct partition *partition,
+               const rd_kafka_message_t *message) {
+    struct envelope envelope;
+    struct task *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return false;
+    t->performer = p;
+    const enum envelope_verdict verdict = read_message(t, message, &envelope);
+    if (verdict == ENVELOPE_SKIPPED) {
+        skip(t);
+        free(t);
+        return true;
+    }
+    if (verdict == ENVELOPE_NO_MEMORY || !prepare(t, message, verdict)) {
+        discard(t);
+        return false;
+    }
+    place_take(&t->place, partition, message);
+    insert(t);
+    begin(t, verdict, &envelope);
+    return true;
+}

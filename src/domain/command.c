@@ -1,0 +1,63 @@
+/* command.c: see command.h. */
+#include "domain/command.h"
+
+#define TEXTS_MAX 8
+
+static size_t texts_of_manual_release(struct manual_release_request *r,
+                                      struct text_span *texts[TEXTS_MAX]) {
+    texts[0] = &r->reason;
+    texts[1] = &r->actor_id;
+    texts[2] = &r->actor_name;
+    texts[3] = &r->actor_email;
+    texts[4] = &r->correlation_id;
+    texts[5] = &r->metadata;
+    texts[6] = &r->recipients;
+    return 7;
+}
+
+/* The texts that a command of this kind has from its door. */
+static size_t texts_of(struct command *command, struct text_span *texts[TEXTS_MAX]) {
+    switch (command->kind) {
+    case COMMAND_LOCK:
+    case COMMAND_LOCK_ONCE:
+        texts[0] = &command->as.lock.reason;
+        texts[1] = &command->as.lock.correlation_id;
+        texts[2] = &command->as.lock.metadata;
+        return 3;
+    case COMMAND_RELEASE:
+    case COMMAND_RELEASE_ONCE:
+        texts[0] = &command->as.release.reason;
+        texts[1] = &command->as.release.correlation_id;
+        texts[2] = &command->as.release.metadata;
+        return 3;
+    case COMMAND_BULK_RELEASE:
+    case COMMAND_BULK_RELEASE_ONCE:
+        texts[0] = &command->as.bulk_release.reason;
+        texts[1] = &command->as.bulk_release.correlation_id;
+        return 2;
+    case COMMAND_MANUAL_RELEASE:
+        return texts_of_manual_release(&command->as.manual_release, texts);
+    default:
+        return 0;
+    }
+}
+
+bool command_keep_texts(struct command *command, struct buffer *kept) {
+    struct text_span *texts[TEXTS_MAX];
+    size_t count = texts_of(command, texts);
+    size_t length = 1;
+    texts[count++] = &command->ledger_id; /* the last: the NUL is behind it */
+    for (size_t i = 0; i < count; i++)
+        length += texts[i]->length;
+    if (!buffer_reserve(kept, length)) /* so that it does not move any more */
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i]->data == NULL)
+            continue;
+        const char *copy = kept->data + kept->length;
+        buffer_append(kept, texts[i]->data, texts[i]->length);
+        texts[i]->data = copy;
+    }
+    buffer_append_char(kept, '\0');
+    return true;
+}
