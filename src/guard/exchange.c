@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "guard/grpc_problem.h"
 
 #define HEADERS_MAX 512
 
@@ -33,6 +34,7 @@ void exchange_begin(struct exchange *x) {
 static void drop_body(struct exchange *x) {
     const bool large = x->body_text.length > BODY_LARGE;
     request_body_exit(&x->body);
+    grpc_arena_clear(&x->arena);
     buffer_clear(&x->body_text);
     buffer_shrink(&x->body_text, BODY_KEEP);
     if (large)
@@ -129,6 +131,21 @@ static void send_with_headers(struct exchange *x, const char *status, const char
     buffer_shrink(b, ANSWER_KEEP);
 }
 
+/* All of it is in the headers. */
+static void send_grpc_problem(struct exchange *x, enum problem problem, const char *detail,
+                              const struct violations *violations) {
+    struct buffer *b = exchange_body(x);
+    static const char NO_MEMORY[] = "Status: 200 OK\r\n"
+                                    "Content-Type: application/grpc\r\n"
+                                    "Grpc-Status: 13\r\n\r\n";
+    grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
+    x->send(x,
+            b->failed ? (struct text_span){NO_MEMORY, sizeof NO_MEMORY - 1}
+                      : (struct text_span){b->data, b->length},
+            (struct text_span){"", 0});
+    buffer_clear(b);
+}
+
 static void send_problem(struct exchange *x, enum problem problem, const char *detail,
                          const struct violations *violations, const char *more_headers) {
     const int status = problem_status(problem);
@@ -149,16 +166,29 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
                              const struct violations *violations) {
     log_request(LOG_LEVEL_DEBUG, x->request.request_id, "answered %d: %s", problem_status(problem),
                 detail);
-    send_problem(x, problem, detail, violations, "");
+    if (x->request.is_grpc)
+        send_grpc_problem(x, problem, detail, violations);
+    else
+        send_problem(x, problem, detail, violations, "");
 }
 
-void exchange_answer(struct exchange *x, const char *status) {
+/* Sends the body, if it could be made. */
+static void send_body(struct exchange *x, const char *status, const char *type,
+                      const char *more_headers) {
     if (x->context->answer.failed) {
         buffer_free(&x->context->answer);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }
-    send_with_headers(x, status, "application/json; charset=utf-8", "");
+    send_with_headers(x, status, type, more_headers);
+}
+
+void exchange_answer(struct exchange *x, const char *status) {
+    send_body(x, status, "application/json; charset=utf-8", "");
+}
+
+void exchange_answer_message(struct exchange *x) {
+    send_body(x, "200 OK", "application/grpc", "Grpc-Status: 0\r\n");
 }
 
 void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
@@ -185,6 +215,14 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 outcome->maybe_done
                                     ? "too much to do; a part of the request may have been done"
                                     : "too much to do; nothing was done",
+                                NULL);
+        break;
+    case OUTCOME_TOO_LATE:
+        exchange_answer_problem(x, PROBLEM_DEADLINE_EXCEEDED,
+                                outcome->maybe_done
+                                    ? "the time of the call is over; the request may have been"
+                                      " done: repeat it with the same idempotencyKey"
+                                    : "the time of the call is over; nothing was done",
                                 NULL);
         break;
     case OUTCOME_UNAVAILABLE:
@@ -215,5 +253,5 @@ void exchange_submit(struct exchange *x, enum command_kind kind,
     }
     drop_body(x);
     if (!dispatcher_submit(x->context->dispatcher, &x->command, mono_now(), &refusal))
-        exchange_answer_failure(x, &refusal);
+        answer(&x->command, &refusal);
 }
