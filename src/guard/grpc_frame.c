@@ -11,8 +11,8 @@ enum grpc_frame grpc_frame_read(struct text_span body, struct text_span *message
         return GRPC_FRAME_NONE;
     if (body.length < HEADER || bytes[0] > 1)
         return GRPC_FRAME_BROKEN;
-    const size_t length = (size_t)bytes[1] << 24 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 8 |
-                          (size_t)bytes[4];
+    const size_t length =
+        (size_t)bytes[1] << 24 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 8 | (size_t)bytes[4];
     if (length > body.length - HEADER)
         return GRPC_FRAME_BROKEN;
     if (length < body.length - HEADER)

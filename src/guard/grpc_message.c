@@ -19,24 +19,38 @@ static void check_text(const char *text, const char *name, struct violations *v)
         violations_add(v, name, "must be valid UTF-8 without NUL");
 }
 
-/* Looks at all texts of a message and of the messages in it, which are entries of maps. `outer` is
- * the field that they are in, or NULL. */
-static void check_texts(const ProtobufCMessage *message, const char *outer, struct violations *v) {
+/* The texts of one field, by this name. */
+static void check_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                        const char *name, struct violations *v) {
+    const void *place = member(message, field);
+    if (field->type != PROTOBUF_C_TYPE_STRING)
+        return;
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        check_text(*(char *const *)place, name, v);
+        return;
+    }
+    char *const *texts = *(char *const *const *)place;
+    for (size_t i = count_of(message, field); i-- > 0;)
+        check_text(texts[i], name, v);
+}
+
+/* The messages of one field, which are entries of a map. */
+static void check_entries(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+                          struct violations *v) {
+    if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+        return;
+    ProtobufCMessage *const *entries = *(ProtobufCMessage *const *const *)member(message, field);
+    for (size_t i = count_of(message, field); i-- > 0;) {
+        for (unsigned n = 0; n < entries[i]->descriptor->n_fields; n++)
+            check_field(entries[i], &entries[i]->descriptor->fields[n], field->name, v);
+    }
+}
+
+static void check_texts(const ProtobufCMessage *message, struct violations *v) {
     for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
-        const char *name = outer == NULL ? field->name : outer;
-        if (field->label != PROTOBUF_C_LABEL_REPEATED) {
-            if (field->type == PROTOBUF_C_TYPE_STRING)
-                check_text(*(char *const *)member(message, field), name, v);
-            continue;
-        }
-        const void *const *elements = *(const void *const *const *)member(message, field);
-        for (size_t n = count_of(message, field); n-- > 0;) {
-            if (field->type == PROTOBUF_C_TYPE_STRING)
-                check_text(elements[n], name, v);
-            else
-                check_texts(elements[n], name, v);
-        }
+        check_field(message, field, field->name, v);
+        check_entries(message, field, v);
     }
 }
 
@@ -47,7 +61,7 @@ ProtobufCMessage *grpc_message_decode(const ProtobufCMessageDescriptor *descript
     ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, &allocator, bytes.length,
                                                           (const uint8_t *)bytes.data);
     if (message != NULL)
-        check_texts(message, NULL, v);
+        check_texts(message, v);
     return message;
 }
 
