@@ -57,12 +57,15 @@ BEGIN
               AND (p_reservations[v_ordinal] IS NULL
                    OR l.reservation_id = p_reservations[v_ordinal]);
         END IF;
+        -- What is not released here but ACTIVE is past its time: it reads as EXPIRED.
         RETURN NEXT ROW(
             v_ordinal, CASE WHEN FOUND THEN 'RELEASED' ELSE 'NOT_FOUND' END,
             v_lock.id, v_lock.tenant_id, v_lock.property_id, v_lock.reservation_id,
             v_lock.room_type_id, v_lock.room_id, v_lock.stay_start, v_lock.stay_end,
             v_lock.reason, v_lock.correlation_id, v_lock.expires_at, v_lock.ttl_seconds,
-            v_lock.metadata, v_lock.status, v_lock.release_reason, v_lock.released_at,
+            v_lock.metadata,
+            CASE WHEN v_lock.status = 'ACTIVE' THEN 'EXPIRED' ELSE v_lock.status END,
+            v_lock.release_reason, v_lock.released_at,
             v_lock.fencing_token, v_lock.created_at, v_lock.updated_at)::guard.lock_answer;
     END LOOP;
 END
