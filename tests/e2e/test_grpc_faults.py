@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import signal
 
 import grpc
 import pytest
@@ -16,6 +17,7 @@ from tenant import Tenant
 pytestmark = pytest.mark.deadline(90)
 
 CODE = grpc.StatusCode
+PROTOCOL_ERROR = 1  # RFC 9113, section 7
 TOKEN = "Token$1.*"
 HASHED_TOKEN = "known-by-its-digest"
 TOKENS = f"{TOKEN}, sha256:{hashlib.sha256(HASHED_TOKEN.encode()).hexdigest()}"
@@ -128,6 +130,31 @@ def test_the_pool_is_away(fragile, caller):
         fragile.start_guards()
     wait_for(fragile.is_ready, 20, "the guard is back")
     assert guest.locked()
+
+
+@pytest.mark.slow
+def test_a_guard_that_does_not_answer(fragile, caller):
+    guest = caller()
+    key = new_id()
+    fragile.kill_guards(signal.SIGSTOP)
+    try:
+        code, message, found = failure(guest.lock, idempotency_key=key)
+    finally:
+        fragile.kill_guards(signal.SIGCONT)
+    assert code == CODE.UNAVAILABLE and message.startswith("guard_timeout: ")
+    assert found["x-guard-fail-open"] == "false"
+    # It was made when the guard went on, or is made now.
+    assert guest.locked(idempotency_key=key).id == key
+
+
+@pytest.mark.slow
+def test_a_message_that_never_ends(fragile):
+    """nginx waits for ten seconds and resets the stream; to libraries that is INTERNAL."""
+    with RawH2(fragile.grpc_address) as raw:
+        stream = raw.start(LOCK)
+        raw.send(stream, frame(b"")[:3], end=False)
+        assert raw.finish(stream).reset == PROTOCOL_ERROR
+        assert raw.call(f"/{CHECKS[0]}", frame(b"")).grpc_status == 0
 
 
 def test_too_much_to_do(fragile, caller):
