@@ -88,7 +88,8 @@ class System:
                  DATABASE_URL or DB_HOST among them that database is used, and never created,
                  stopped or removed; it is migrated when MIGRATE_DATABASE_URL names its owner.
     user         account for the parts when started by root (default nobody)
-    nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones
+    nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones, as
+                          for GRPC_PORT
     guard_command         put before the guard's command line, e.g. ["valgrind", "--quiet"]
     worker_command        the same for relay, notifier and commands
     environment           added to the environment of our programs, e.g. ASAN_OPTIONS
@@ -174,6 +175,9 @@ class System:
                             or ports.free_port({self.http_port}))
         self._sink_port = int(chosen.get("sink_port")
                               or ports.free_port({self.http_port, self._db_port}))
+        self.grpc_host = given.get("GRPC_HOST", self.http_host)
+        self.grpc_port = int(given.get("GRPC_PORT") or chosen.get("grpc_port") or ports.free_port(
+            {self.http_port, self._db_port, self._sink_port}))
         self._owner_password = chosen.get("owner_password") or secrets.token_urlsafe(24)
         self._service_password = chosen.get("service_password") or secrets.token_urlsafe(24)
 
@@ -211,6 +215,7 @@ class System:
 
     def _make_settings(self, given):
         chosen = {"HOST": self.http_host, "PORT": str(self.http_port),
+                  "GRPC_HOST": self.grpc_host, "GRPC_PORT": str(self.grpc_port),
                   "GUARD_SOCKET": str(self.state_dir / "run" / "guard.sock"),
                   "GUARD_METRICS_FILE": str(self.state_dir / "run" / "metrics")}
         if self.database.private:
@@ -238,7 +243,7 @@ class System:
                    "user": self._user.name if self._user else None,
                    "kafka": self.with_kafka, "sink": self.with_sink,
                    "chosen": {"port": self.http_port, "db_port": self._db_port,
-                              "sink_port": self._sink_port,
+                              "sink_port": self._sink_port, "grpc_port": self.grpc_port,
                               "owner_password": self._owner_password,
                               "service_password": self._service_password}}
         fresh = self.state_dir / "system.json.new"
@@ -279,9 +284,16 @@ class System:
         host = self._reachable_host()
         return f"http://{'[' + host + ']' if ':' in host else host}:{self.http_port}"
 
-    def _reachable_host(self):
-        """An address of the host this runs on at which nginx listens, without brackets."""
-        host = self.http_host.strip("[]")
+    @property
+    def grpc_address(self):
+        """host:port, as clients of gRPC take it."""
+        host = self._reachable_host(self.grpc_host)
+        return f"{'[' + host + ']' if ':' in host else host}:{self.grpc_port}"
+
+    def _reachable_host(self, listening=None):
+        """An address of the host this runs on at which nginx listens (for HTTP, unless another
+        setting is given), without brackets."""
+        host = (listening or self.http_host).strip("[]")
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
     @property
@@ -508,6 +520,7 @@ class System:
         if self._nginx.running():
             return
         ports.require_free(self.http_port, self._reachable_host())
+        ports.require_free(self.grpc_port, self._reachable_host(self.grpc_host))
         self.render_nginx()
         self._nginx.start(self._nginx_argv(), {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
         self._nginx.wait_for(self._nginx_answers, 20, "takes no connections")
@@ -711,7 +724,8 @@ def status(arguments):
 
 def env(arguments):
     system = System(arguments.state, user=arguments.user)
-    shown = {"AG_URL": system.base_url, "AG_OWNER_DSN": system.owner_dsn,
+    shown = {"AG_URL": system.base_url, "AG_GRPC_ADDRESS": system.grpc_address,
+             "AG_OWNER_DSN": system.owner_dsn,
              "AG_SERVICE_DSN": system.service_dsn, "AG_LOGS": system.state_dir / "logs",
              **system.database.client_settings()}
     if system.kafka:

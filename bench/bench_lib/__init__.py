@@ -23,4 +23,5 @@ One noun per module; the programs in bench/ put them together:
     growth      cost as the table grows
     overload    more load than can be served
     open_loop   the load generator of that
+    grpc        new locks by gRPC, and their load generator
 """

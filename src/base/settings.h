@@ -36,6 +36,12 @@
       "address on which nginx listens for HTTP")                                                   \
     X(PORT, port, INTEGER, "3800", 1, 65535, false,                                                \
       "port on which nginx listens for HTTP")                                                      \
+    X(GRPC_HOST, grpc_host, HOST, "0.0.0.0", 1, 253, false,                                        \
+      "address on which nginx listens for gRPC")                                                   \
+    X(GRPC_PORT, grpc_port, INTEGER, "4400", 1, 65535, false,                                      \
+      "port on which nginx listens for gRPC")                                                      \
+    X(GRPC_AUTH_TOKEN, grpc_auth_token, TOKENS, "", 0, 8192, true,                                 \
+      "bearer tokens of gRPC callers, by comma; empty: none is needed")                            \
     X(SHADOW_MODE, shadow_mode, BOOLEAN, "true", 0, 0, false,                                      \
       "shown by the health routes: the guard runs beside the old locker")                          \
     X(AVAILABILITY_GUARD_FAIL_OPEN, availability_guard_fail_open, BOOLEAN, "true", 0, 0, false,    \

@@ -41,7 +41,7 @@ enum outcome_kind {
     OUTCOME_LOCKED,    /* row: the lock */
     OUTCOME_CONFLICT,  /* row: the lock in the way */
     OUTCOME_STAY_OVER, /* by the database's clock */
-    OUTCOME_RELEASED,  /* bulk release: count */
+    OUTCOME_RELEASED,  /* row: the lock, but for manual releases; bulk release: count */
     OUTCOME_NOT_FOUND,
     OUTCOME_FOUND,        /* row: the lock */
     OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other; cut_off */
@@ -51,6 +51,7 @@ enum outcome_kind {
     OUTCOME_DUPLICATE,    /* of those in the ledger: it has been performed before */
     OUTCOME_REFUSED,      /* the database does not take a value of the request */
     OUTCOME_OVERLOADED,   /* no room in the queue, or too long in it */
+    OUTCOME_TOO_LATE,     /* the caller's own time limit has passed */
     OUTCOME_UNAVAILABLE,  /* no database */
     OUTCOME_WRONG_SCHEMA, /* as UNAVAILABLE: the database is there, its schema is not right */
     OUTCOME_FAILED,       /* what should not happen; logged */
@@ -72,6 +73,8 @@ struct command {
     struct command *next; /* in the dispatcher's queue */
     enum command_kind kind;
     mono_time queued_at;
+    int64_t limit_ms;     /* the caller's own time limit, from the submission on; 0: none */
+    mono_time limit_at;   /* when it passes, or MONO_NEVER */
     mono_time send_by;    /* not sent for the first time after this */
     mono_time give_up_at; /* answered by then, come what may */
     bool sent_before;     /* its answer was lost; it may have been done */

@@ -71,6 +71,8 @@ static void push_last(struct dispatcher *d, struct command *command) {
 static void requeue_batch(struct dispatcher *d) {
     for (size_t i = d->batch_count; i-- > 0;) {
         struct command *command = d->batch[i];
+        if (command == &d->abandoned)
+            continue;
         command->next = d->first;
         d->first = command;
         if (d->last == NULL)
@@ -141,7 +143,50 @@ static mono_time queue_deadline(const struct dispatcher *d) {
     return due;
 }
 
+static bool is_past_limit(const struct command *c, mono_time now) {
+    return !mono_is_before(now, c->limit_at);
+}
+
+static void answer_abandoned(struct command *command, const struct outcome *outcome) {
+    (void)command;
+    (void)outcome;
+}
+
+/* Answers those under way whose time limit has passed. Whoever owns them may use them again at
+ * once. */
+static void abandon_late(struct dispatcher *d, mono_time now) {
+    for (size_t i = 0; i < d->batch_count; i++) {
+        struct command *command = d->batch[i];
+        if (!is_past_limit(command, now))
+            continue;
+        d->abandoned = (struct command){
+            .kind = command->kind, .limit_at = MONO_NEVER, .answer = answer_abandoned};
+        d->batch[i] = &d->abandoned;
+        const struct outcome outcome = {.kind = OUTCOME_TOO_LATE, .maybe_done = true};
+        command->answer(command, &outcome);
+    }
+}
+
+/* The earliest time limit of all that wait or are under way. */
+static mono_time first_limit(const struct dispatcher *d) {
+    mono_time due = MONO_NEVER;
+    for (const struct command *c = d->first; c != NULL; c = c->next)
+        due = mono_earlier(due, c->limit_at);
+    for (size_t i = 0; i < d->batch_count; i++)
+        due = mono_earlier(due, d->batch[i]->limit_at);
+    return due;
+}
+
+static void heed_limits(struct dispatcher *d, mono_time now) {
+    if (mono_is_before(now, d->limit_due))
+        return;
+    answer_where(d, now, is_past_limit, OUTCOME_TOO_LATE);
+    abandon_late(d, now);
+    d->limit_due = first_limit(d);
+}
+
 static void expire(struct dispatcher *d, mono_time now) {
+    heed_limits(d, now);
     if (mono_is_before(now, queue_deadline(d)))
         return;
     const bool usable = d->session.state == SESSION_BUSY || d->session.state == SESSION_IDLE;
@@ -336,6 +381,7 @@ static bool init(struct dispatcher *d, struct poller *poller, const struct setti
                  const struct conninfo *conninfo, size_t batch_max) {
     memset(d, 0, sizeof *d);
     params_init(&d->params);
+    d->limit_due = MONO_NEVER;
     d->queue_max = (size_t)settings->guard_queue_max;
     d->queue_timeout_ms = settings->guard_queue_timeout_ms;
     d->answer_timeout_ms = settings_answer_timeout_ms(settings);
@@ -392,6 +438,8 @@ bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time 
     command->queued_at = now;
     command->send_by = time_to_send(d, now);
     command->give_up_at = d->patient ? MONO_NEVER : mono_after_ms(now, d->answer_timeout_ms);
+    command->limit_at = command->limit_ms == 0 ? MONO_NEVER : mono_after_ms(now, command->limit_ms);
+    d->limit_due = mono_earlier(d->limit_due, command->limit_at);
     command->sent_before = false;
     command->alone = false;
     command->attempts = 0;
@@ -409,5 +457,6 @@ void dispatcher_tick(struct dispatcher *d, mono_time now) {
 }
 
 mono_time dispatcher_deadline(const struct dispatcher *d) {
-    return mono_earlier(session_deadline(&d->session), queue_deadline(d));
+    return mono_earlier(mono_earlier(session_deadline(&d->session), queue_deadline(d)),
+                        d->limit_due);
 }

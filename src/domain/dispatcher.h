@@ -13,6 +13,8 @@
  * - A batch whose connection was lost goes back to the front of the queue and is sent again: ids
  *   are made before the first try, so what was committed already is found, and answered as it is.
  * - A command that waited too long is answered without having been sent.
+ * - A command whose caller has a time limit is answered when that has passed, even while it is
+ *   under way. Its place in the batch is held by a stand-in then.
  * - While the database can't be reached, what was never sent is answered at once; what may have
  *   been done waits, up to its give_up_at, to learn whether it was.
  *
@@ -48,6 +50,8 @@ struct dispatcher {
     size_t batch_count;
     size_t batch_max;
     mono_time sent_at; /* the batch */
+    mono_time limit_due;      /* no time limit of a caller passes before this */
+    struct command abandoned; /* stands in for commands under way that have been answered */
 };
 
 /* False when memory ran out. The conninfo must outlive the dispatcher. */
@@ -61,8 +65,8 @@ MUST_CHECK bool dispatcher_init_patient(struct dispatcher *d, struct poller *pol
 void dispatcher_exit(struct dispatcher *d);
 
 /*
- * Takes a command: kind, answer, request_id and the request are set, the rest is not. Returns
- * false when it is not taken; the outcome says why.
+ * Takes a command: kind, answer, request_id, limit_ms and the request are set, the rest is not.
+ * Returns false when it is not taken; the outcome says why.
  */
 MUST_CHECK bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time now,
                                   struct outcome *refusal);

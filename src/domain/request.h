@@ -1,5 +1,5 @@
 /*
- * request.h: what callers ask of the service, validated. A door (HTTP, later gRPC and commands)
+ * request.h: what callers ask of the service, validated. A door (HTTP, gRPC, later commands)
  * fills an input with the texts it received; request_*() turns that into a request, or into
  * violations. After that a request is right by construction: nothing behind here checks it again.
  *

@@ -306,12 +306,10 @@ static bool read_lock(const PGresult *result, struct command *const *c, size_t n
 
 static bool read_release(const PGresult *result, struct command *const *c, size_t n,
                          struct outcome *outcomes) {
-    static const unsigned TYPES[] = {INT4, TEXT};
     static const struct outcome_word WORDS[] = {{"RELEASED", OUTCOME_RELEASED},
                                                 {"NOT_FOUND", OUTCOME_NOT_FOUND}};
     (void)c;
-    return row_has_types(result, TYPES, 2) &&
-           read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
+    return has_answers(result) && read_batch(result, n, outcomes, WORDS, COUNT_OF(WORDS));
 }
 
 static bool read_integer(const PGresult *result, int32_t *value) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "guard/grpc_problem.h"
 #include "metrics/metrics.h"
 
 #define HEADERS_MAX 512
@@ -36,6 +37,7 @@ void exchange_begin(struct exchange *x) {
 static void drop_body(struct exchange *x) {
     const bool large = x->body_text.length > BODY_LARGE;
     request_body_exit(&x->body);
+    grpc_arena_clear(&x->arena);
     buffer_clear(&x->body_text);
     buffer_shrink(&x->body_text, BODY_KEEP);
     if (large)
@@ -59,18 +61,18 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
-void exchange_count(const struct exchange *x, enum metrics_result result) {
+static void count(const struct exchange *x, enum metrics_result result) {
     metrics_request(x->operation, result, mono_diff_us(mono_now(), x->began_at));
 }
 
-static enum metrics_result result_of(const char *status) {
-    if (*status == '2')
+static enum metrics_result result_of(int status) {
+    if (status < 300)
         return METRICS_RESULT_SUCCESS;
-    if (*status == '5')
+    if (status >= 500)
         return METRICS_RESULT_ERROR;
-    if (strncmp(status, "404", 3) == 0)
+    if (status == 404)
         return METRICS_RESULT_NOT_FOUND;
-    return strncmp(status, "409", 3) == 0 ? METRICS_RESULT_CONFLICT : METRICS_RESULT_INVALID;
+    return status == 409 ? METRICS_RESULT_CONFLICT : METRICS_RESULT_INVALID;
 }
 
 static void send_with_headers(struct exchange *x, const char *status, const char *type,
@@ -84,10 +86,25 @@ static void send_with_headers(struct exchange *x, const char *status, const char
                                 "%s"
                                 "\r\n",
                                 status, type, b->length, more_headers);
-    exchange_count(x, result_of(status));
     x->send(x, (struct text_span){headers, (size_t)length}, (struct text_span){b->data, b->length});
     buffer_clear(b);
     buffer_shrink(b, ANSWER_KEEP);
+}
+
+/* All of it is in the headers. */
+static void send_grpc_problem(struct exchange *x, enum problem problem, const char *detail,
+                              const struct violations *violations) {
+    struct buffer *b = exchange_body(x);
+    static const char NO_MEMORY[] = "Status: 200 OK\r\n"
+                                    "Content-Type: application/grpc\r\n"
+                                    "Grpc-Status: 13\r\n\r\n";
+    count(x, result_of(problem_status(problem)));
+    grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
+    x->send(x,
+            b->failed ? (struct text_span){NO_MEMORY, sizeof NO_MEMORY - 1}
+                      : (struct text_span){b->data, b->length},
+            (struct text_span){"", 0});
+    buffer_clear(b);
 }
 
 static void send_problem(struct exchange *x, enum problem problem, const char *detail,
@@ -96,6 +113,7 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
     const bool fail_open = x->context->fail_open;
     char headers[HEADERS_MAX / 2];
     char status_line[64];
+    count(x, result_of(status));
     problem_append(exchange_body(x), problem, detail, violations, x->request.request_id, fail_open);
     snprintf(headers, sizeof headers, "%s%s%s", more_headers,
              problem_passes(problem) ? RETRY_AFTER : "",
@@ -110,7 +128,22 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
                              const struct violations *violations) {
     log_request(LOG_LEVEL_DEBUG, x->request.request_id, "answered %d: %s", problem_status(problem),
                 detail);
-    send_problem(x, problem, detail, violations, "");
+    if (x->request.is_grpc)
+        send_grpc_problem(x, problem, detail, violations);
+    else
+        send_problem(x, problem, detail, violations, "");
+}
+
+/* Sends the body, if it could be made. */
+static void send_body(struct exchange *x, const char *status, const char *type,
+                      const char *more_headers, enum metrics_result result) {
+    if (x->context->answer.failed) {
+        buffer_free(&x->context->answer);
+        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+        return;
+    }
+    count(x, result);
+    send_with_headers(x, status, type, more_headers);
 }
 
 void exchange_answer(struct exchange *x, const char *status) {
@@ -118,12 +151,11 @@ void exchange_answer(struct exchange *x, const char *status) {
 }
 
 void exchange_answer_as(struct exchange *x, const char *status, const char *type) {
-    if (x->context->answer.failed) {
-        buffer_free(&x->context->answer);
-        exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-        return;
-    }
-    send_with_headers(x, status, type, "");
+    send_body(x, status, type, "", result_of((int)strtol(status, NULL, 10)));
+}
+
+void exchange_answer_message(struct exchange *x, enum metrics_result result) {
+    send_body(x, "200 OK", "application/grpc", "Grpc-Status: 0\r\n", result);
 }
 
 void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
@@ -157,6 +189,14 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                     : "too much to do; nothing was done",
                                 NULL);
         break;
+    case OUTCOME_TOO_LATE:
+        exchange_answer_problem(x, PROBLEM_DEADLINE_EXCEEDED,
+                                outcome->maybe_done
+                                    ? "the time of the call is over; the request may have been"
+                                      " done: repeat it with the same idempotencyKey"
+                                    : "the time of the call is over; nothing was done",
+                                NULL);
+        break;
     case OUTCOME_UNAVAILABLE:
         count_unserved(METRICS_UNSERVED_DATABASE);
         answer_unavailable(x, "database", "is not reachable, or did not do it in time",
@@ -188,5 +228,5 @@ void exchange_submit(struct exchange *x, enum command_kind kind,
     }
     drop_body(x);
     if (!dispatcher_submit(x->context->dispatcher, &x->command, x->began_at, &refusal))
-        exchange_answer_failure(x, &refusal);
+        answer(&x->command, &refusal);
 }

@@ -14,6 +14,7 @@
 #include "domain/command.h"
 #include "domain/dispatcher.h"
 #include "guard/admin_token.h"
+#include "guard/grpc_arena.h"
 #include "guard/http_request.h"
 #include "guard/problem.h"
 #include "metrics/table.h"
@@ -27,6 +28,7 @@ struct exchange_context {
     bool fail_open;
     bool shadow_mode;
     struct admin_tokens admin_tokens;
+    struct admin_tokens grpc_tokens; /* of callers of gRPC; none: everybody may call */
     bool manual_release_enabled;
     bool notifications_enabled;
     const char *notification_recipients; /* who is told of every manual release, by comma */
@@ -41,7 +43,8 @@ struct exchange {
     enum metrics_operation operation; /* as what it is counted; its route knows */
     struct request_body body;
     struct text_span path_lock_id; /* the {lockId} of the path */
-    struct buffer query;           /* decoded query parameters */
+    struct buffer query;           /* decoded query parameters; of gRPC, metadata as JSON */
+    struct grpc_arena arena;       /* the message of gRPC, decoded */
     struct buffer body_text;       /* the body as received; its memory is used again */
     struct buffer kept;            /* what a command needs of the body while it waits */
     /* Sends headers (with the empty line) and body, and ends the exchange. */
@@ -59,12 +62,17 @@ void exchange_exit(struct exchange *x);
 /* The buffer for the body of the answer; exchange_answer() adds the headers. */
 struct buffer *exchange_body(struct exchange *x);
 
+/* Sends the frame that was put into exchange_body(), as the answer to a call of gRPC, and counts it
+ * with this result. */
+void exchange_answer_message(struct exchange *x, enum metrics_result result);
+
 /* Sends the body that was put into exchange_body() as application/json. The status is the status
  * line's: code and reason phrase. */
 void exchange_answer(struct exchange *x, const char *status);
 /* The same with another Content-Type. */
 void exchange_answer_as(struct exchange *x, const char *status, const char *type);
 
+/* Each as the request's door tells it: RFC 9457, or a status of gRPC. */
 void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
                              const struct violations *violations);
 /* 405 with the methods that the path does have. */
@@ -73,12 +81,8 @@ void exchange_answer_wrong_method(struct exchange *x, const char *allow);
 /* Answers for an outcome that has nothing to do with what was asked: overload, no database … */
 void exchange_answer_failure(struct exchange *x, const struct outcome *outcome);
 
-/* Counts the exchange with its result. Every answer above does it, by its status; a door that
- * answers by itself must. */
-void exchange_count(const struct exchange *x, enum metrics_result result);
-
 /* Sends the exchange's command (its kind and request are set) and calls `answer` with the outcome;
- * answers itself when the dispatcher does not take it. */
+ * also when the dispatcher does not take it. */
 void exchange_submit(struct exchange *x, enum command_kind kind,
                      void (*answer)(struct command *command, const struct outcome *outcome));
 

@@ -80,6 +80,12 @@ bool http_request_read(struct http_request *request, char *const *params) {
             request->correlation_id = header(value);
         } else if ((value = VALUE_OF(*params, "HTTP_X_GUARD_ADMIN_TOKEN")) != NULL) {
             request->admin_token = header(value);
+        } else if ((value = VALUE_OF(*params, "HTTP_AUTHORIZATION")) != NULL) {
+            request->authorization = header(value);
+        } else if ((value = VALUE_OF(*params, "HTTP_GRPC_TIMEOUT")) != NULL) {
+            request->grpc_timeout = header(value);
+        } else if ((value = VALUE_OF(*params, "GUARD_DOOR")) != NULL) {
+            request->is_grpc = strcmp(value, "grpc") == 0;
         } else if ((value = VALUE_OF(*params, "HTTP_IDEMPOTENCY_KEY")) != NULL) {
             request->idempotency_key =
                 *value == '\0' ? (struct text_span){NULL, 0} : unquoted(value);
@@ -88,16 +94,32 @@ bool http_request_read(struct http_request *request, char *const *params) {
     return has_method && has_length && request->path.data != NULL;
 }
 
+/* The length of the media type, without parameters. */
+static size_t media_type_length(struct text_span type) {
+    return strcspn(type.data, "; \t");
+}
+
 bool http_request_is_json(const struct http_request *request) {
     const struct text_span type = request->content_type;
     if (type.data == NULL)
         return true;
-    const size_t end = strcspn(type.data, "; \t");
+    const size_t end = media_type_length(type);
     static const char JSON[] = "application/json";
     static const char SUFFIX[] = "+json";
     const size_t suffix = sizeof SUFFIX - 1;
     return text_equals_nocase(type.data, end, JSON, sizeof JSON - 1) ||
            (end > suffix && text_equals_nocase(type.data + end - suffix, suffix, SUFFIX, suffix));
+}
+
+bool http_request_is_grpc_message(const struct http_request *request) {
+    const struct text_span type = request->content_type;
+    static const char GRPC[] = "application/grpc";
+    static const char PROTO[] = "application/grpc+proto";
+    if (type.data == NULL)
+        return false;
+    const size_t end = media_type_length(type);
+    return text_equals_nocase(type.data, end, GRPC, sizeof GRPC - 1) ||
+           text_equals_nocase(type.data, end, PROTO, sizeof PROTO - 1);
 }
 
 struct text_span http_request_query(const struct http_request *request, const char *name,

@@ -32,6 +32,9 @@ struct http_request {
     struct text_span correlation_id;  /* X-Correlation-Id */
     struct text_span admin_token;     /* X-Guard-Admin-Token */
     struct text_span idempotency_key; /* Idempotency-Key, without its quotes */
+    struct text_span authorization;   /* Authorization: asked for by the gRPC door only */
+    struct text_span grpc_timeout;    /* Grpc-Timeout */
+    bool is_grpc;                     /* it came by the port for gRPC */
     size_t content_length;
     struct text_span body;
 };
@@ -42,6 +45,8 @@ MUST_CHECK bool http_request_read(struct http_request *request, char *const *par
 
 /* Whether the body may be JSON, by its Content-Type (none is taken as JSON). */
 bool http_request_is_json(const struct http_request *request);
+/* Whether the body is frames with protobuf messages, by its Content-Type. */
+bool http_request_is_grpc_message(const struct http_request *request);
 
 /*
  * The decoded value of a query parameter, kept in `decoded` (whose memory must not move until the

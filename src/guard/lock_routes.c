@@ -18,12 +18,6 @@ static void answer_lock(struct exchange *x, const char *status, const char *open
     exchange_answer(x, status);
 }
 
-static void answer_stay_over(struct exchange *x) {
-    struct violations v = {.count = 0};
-    violations_add(&v, "stayEnd", "the stay is over already");
-    route_answer_invalid(x, &v);
-}
-
 static void lock_answered(struct command *command, const struct outcome *outcome) {
     struct exchange *x = exchange_of(command);
     switch (outcome->kind) {
@@ -36,7 +30,7 @@ static void lock_answered(struct command *command, const struct outcome *outcome
                     LOCK_JSON_WITHOUT_METADATA);
         break;
     case OUTCOME_STAY_OVER:
-        answer_stay_over(x);
+        route_answer_stay_over(x);
         break;
     default:
         exchange_answer_failure(x, outcome);

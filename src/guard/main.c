@@ -44,7 +44,8 @@ static bool make_context(struct guard *g, const struct settings *settings) {
         .notifications_enabled = settings->availability_guard_notifications_enabled,
         .notification_recipients = settings->availability_guard_notification_recipients,
     };
-    if (admin_tokens_init(&g->context.admin_tokens, settings->availability_guard_admin_tokens))
+    if (admin_tokens_init(&g->context.admin_tokens, settings->availability_guard_admin_tokens) &&
+        admin_tokens_init(&g->context.grpc_tokens, settings->grpc_auth_token))
         return true;
     log_error("cannot start: %s", strerror(ENOMEM));
     return false;
@@ -100,6 +101,7 @@ static void end(struct guard *g) {
     dispatcher_exit(&g->dispatcher);
     buffer_free(&g->context.answer);
     admin_tokens_exit(&g->context.admin_tokens);
+    admin_tokens_exit(&g->context.grpc_tokens);
     conninfo_exit(&g->conninfo);
     poller_exit(&g->poller);
 }

@@ -11,6 +11,7 @@ static const struct {
 } PROBLEMS[] = {
     [PROBLEM_INVALID_JSON] = {400, "invalid_json", "Bad Request", false},
     [PROBLEM_INVALID_REQUEST] = {400, "invalid_request", "Bad Request", false},
+    [PROBLEM_UNAUTHENTICATED] = {401, "unauthenticated", "Unauthorized", false},
     [PROBLEM_ADMIN_TOKEN_REQUIRED] = {403, "admin_token_required", "Forbidden", false},
     [PROBLEM_NOT_FOUND] = {404, "not_found", "Not Found", false},
     [PROBLEM_ROUTE_NOT_FOUND] = {404, "route_not_found", "Not Found", false},
@@ -20,11 +21,13 @@ static const struct {
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type", "Unsupported Media Type",
                                         false},
     [PROBLEM_INTERNAL_ERROR] = {500, "internal_error", "Internal Server Error", false},
+    [PROBLEM_NOT_IMPLEMENTED] = {501, "not_implemented", "Not Implemented", false},
     [PROBLEM_OVERLOADED] = {503, "overloaded", "Service Unavailable", true},
     [PROBLEM_DATABASE_UNAVAILABLE] = {503, "database_unavailable", "Service Unavailable", true},
     [PROBLEM_MANUAL_RELEASE_DISABLED] = {503, "manual_release_disabled", "Service Unavailable",
                                          false},
     [PROBLEM_METRICS_UNAVAILABLE] = {503, "metrics_unavailable", "Service Unavailable", false},
+    [PROBLEM_DEADLINE_EXCEEDED] = {504, "deadline_exceeded", "Gateway Timeout", false},
 };
 
 int problem_status(enum problem problem) {

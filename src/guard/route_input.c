@@ -12,6 +12,12 @@ void route_answer_invalid(struct exchange *x, const struct violations *v) {
     exchange_answer_problem(x, PROBLEM_INVALID_REQUEST, "the request is not valid; see errors", v);
 }
 
+void route_answer_stay_over(struct exchange *x) {
+    struct violations v = {.count = 0};
+    violations_add(&v, "stayEnd", "the stay is over already");
+    route_answer_invalid(x, &v);
+}
+
 /* Whether two spellings mean the same: ids in any case, other texts byte by byte. */
 static bool same_value(struct text_span a, struct text_span b) {
     struct id a_id;

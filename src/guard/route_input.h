@@ -11,6 +11,9 @@
 /* 400 with all violations; 500 when there are none: then no ids could be made. */
 void route_answer_invalid(struct exchange *x, const struct violations *v);
 
+/* The same, for a stay that has ended by the database's clock. */
+void route_answer_stay_over(struct exchange *x);
+
 /* A field that may come from two places: from either, but not with two meanings. */
 struct text_span route_either(struct text_span first, struct text_span second, const char *field,
                               struct violations *v);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guard/admin_routes.h"
+#include "guard/grpc_routes.h"
 #include "guard/health_routes.h"
 #include "guard/lock_routes.h"
 #include "guard/metrics_routes.h"
@@ -151,6 +152,10 @@ static void handle(struct exchange *x, const struct path *path) {
 }
 
 void router_handle(struct exchange *x) {
+    if (x->request.is_grpc) {
+        grpc_routes_handle(x);
+        return;
+    }
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
         if (matches(PATHS[i].pattern, x->request.path, &x->path_lock_id)) {
             handle(x, &PATHS[i]);

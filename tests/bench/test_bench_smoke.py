@@ -82,3 +82,13 @@ def test_announcements(bench):
     assert 0 < stream["lag"]["p50_ms"] <= stream["lag"]["p99_ms"] <= stream["lag"]["max_ms"]
     assert result["backlog"]["per_second"] > 0
     assert "release to webhook" in text
+
+
+def test_grpc_beside_http(bench):
+    result, text = bench("grpc", "--pairs", "1", "--seconds", "1", "--calls", "1,16")
+    assert [pair["calls"] for pair in result["pairs"]] == [1, 16]
+    for pair in result["pairs"]:
+        for door in ("http", "grpc"):
+            assert pair[door]["per_second"] > 0
+            assert pair[door]["p50_ms"] <= pair[door]["p99_ms"] <= pair[door]["p999_ms"]
+    assert "gRPC / HTTP" in text

@@ -12,9 +12,11 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from database import Database
+from grpcclient import GrpcClient, GrpcTenant
 from scrape import counters, metric_names, requests, scrape, scrape_text
 from shape import check_problem, new_id
 from systems import SOURCE, running, wait_for
@@ -120,6 +122,25 @@ def load_of_every_kind(guest):
             ("bulkRelease", "success"): 1, ("bulkRelease", "invalid"): 1,
             ("testNotification", "success"): 1, ("testNotification", "invalid"): 1,
             ("other", "not_found"): 1, ("other", "invalid"): 1}
+
+
+def test_calls_of_grpc_are_counted_by_what_became_of_them(counted, guest):
+    """A conflict and an unknown lock have the status OK there."""
+    before = requests(scrape(counted))
+    with GrpcClient(counted.grpc_address) as client:
+        caller = GrpcTenant(client, guest)
+        lock = caller.locked()
+        caller.lock()
+        caller.release(lock.id)
+        caller.release(new_id())
+        caller.bulk([lock.id])
+        for call in (lambda: caller.lock(stay_end="never"), lambda: caller.release("no-id")):
+            with pytest.raises(grpc.RpcError):
+                call()
+    assert difference(requests(scrape(counted)), before) == {
+        ("lockRoom", "success"): 1, ("lockRoom", "conflict"): 1, ("lockRoom", "invalid"): 1,
+        ("releaseLock", "success"): 1, ("releaseLock", "not_found"): 1,
+        ("releaseLock", "invalid"): 1, ("bulkRelease", "success"): 1}
 
 
 def test_every_request_is_counted_once(counted, guest):

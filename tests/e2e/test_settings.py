@@ -14,6 +14,7 @@ PROGRAMS = ["availability-guard", "availability-guard-sweeper", "availability-gu
 # Name: default, a value at each bound, and values that are not allowed.
 INTEGERS = {
     "PORT": ("3800", 1, 65535),
+    "GRPC_PORT": ("4400", 1, 65535),
     "LOCK_DEFAULT_TTL_SECONDS": ("7200", 1, 86400),
     "LOCK_MAX_TTL_SECONDS": ("86400", 7200, 31536000),
     "LOCK_MAX_STAY_DAYS": ("3660", 1, 36600),
@@ -44,6 +45,8 @@ INTEGERS = {
 }
 TEXTS = {
     "HOST": "0.0.0.0",
+    "GRPC_HOST": "0.0.0.0",
+    "GRPC_AUTH_TOKEN": "",
     "SHADOW_MODE": "true",
     "AVAILABILITY_GUARD_FAIL_OPEN": "true",
     "DB_HOST": "127.0.0.1",

@@ -210,6 +210,7 @@ START_TEST(a_patient_dispatcher_takes_all_and_waits) {
     const mono_time now = mono_now();
     d.session.problem = SESSION_PROBLEM_UNREACHABLE;
     d.session.deadline = MONO_NEVER;
+    d.limit_due = MONO_NEVER;
     answers = 0;
     for (int i = 0; i < COUNT(commands); i++) {
         commands[i].answer = count_answer;

@@ -30,6 +30,7 @@ static const struct {
 } problems[] = {
     {PROBLEM_INVALID_JSON, 400, "invalid_json", false},
     {PROBLEM_INVALID_REQUEST, 400, "invalid_request", false},
+    {PROBLEM_UNAUTHENTICATED, 401, "unauthenticated", false},
     {PROBLEM_ADMIN_TOKEN_REQUIRED, 403, "admin_token_required", false},
     {PROBLEM_NOT_FOUND, 404, "not_found", false},
     {PROBLEM_ROUTE_NOT_FOUND, 404, "route_not_found", false},
@@ -38,10 +39,12 @@ static const struct {
     {PROBLEM_PAYLOAD_TOO_LARGE, 413, "payload_too_large", false},
     {PROBLEM_UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", false},
     {PROBLEM_INTERNAL_ERROR, 500, "internal_error", false},
+    {PROBLEM_NOT_IMPLEMENTED, 501, "not_implemented", false},
     {PROBLEM_OVERLOADED, 503, "overloaded", true},
     {PROBLEM_DATABASE_UNAVAILABLE, 503, "database_unavailable", true},
     {PROBLEM_MANUAL_RELEASE_DISABLED, 503, "manual_release_disabled", false},
     {PROBLEM_METRICS_UNAVAILABLE, 503, "metrics_unavailable", false},
+    {PROBLEM_DEADLINE_EXCEEDED, 504, "deadline_exceeded", false},
 };
 
 #define ck_assert_member(object, name, text)                                                       \

@@ -57,6 +57,9 @@ static char *printed(void) {
 static const char defaults[] =
     "HOST=0.0.0.0\n"
     "PORT=3800\n"
+    "GRPC_HOST=0.0.0.0\n"
+    "GRPC_PORT=4400\n"
+    "GRPC_AUTH_TOKEN=\n"
     "SHADOW_MODE=true\n"
     "AVAILABILITY_GUARD_FAIL_OPEN=true\n"
     "LOCK_DEFAULT_TTL_SECONDS=7200\n"
@@ -480,7 +483,7 @@ START_TEST(what_is_secret) {
         ck_assert_msg(settings_rows[i].secret == named_so, "%s", settings_rows[i].name);
         secrets += named_so;
     }
-    ck_assert_int_eq(secrets, 10);
+    ck_assert_int_eq(secrets, 11);
 }
 END_TEST
 
