@@ -48,10 +48,9 @@ static bool is_full(void *context) {
     return p->count >= p->count_max || p->bytes >= PERFORMER_BYTES_MAX;
 }
 
-/* Half: what Kafka's client holds is fetched again after a pause, so pauses must be few. */
 static bool has_room(void *context) {
     const struct performer *p = context;
-    return p->count <= p->count_max / 2 && p->bytes <= PERFORMER_BYTES_MAX / 2;
+    return p->count <= p->count_max / 4 * 3 && p->bytes <= PERFORMER_BYTES_MAX / 4 * 3;
 }
 
 /* --- the way to the database --------------------------------------------------------------- */

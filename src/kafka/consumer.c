@@ -33,7 +33,7 @@ static const struct kafka_property defaults[] = {
     {"heartbeat.interval.ms", "2000"},
     {"topic.metadata.refresh.interval.ms", "10000"},
     {"allow.auto.create.topics", "true"},
-    {"queued.max.messages.kbytes", "4096"},
+    {"queued.max.messages.kbytes", "8192"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.error.backoff.ms", "200"},
     {NULL, NULL},
@@ -272,6 +272,10 @@ static void take(struct consumer *c, const rd_kafka_message_t *m) {
     }
 }
 
+static bool is_held(const struct consumer *c) {
+    return c->held && !c->paused;
+}
+
 /* Everything that librdkafka has for us comes through here. */
 static void serve(void *context) {
     struct consumer *c = context;
@@ -281,26 +285,44 @@ static void serve(void *context) {
         (void)rd_kafka_queue_poll_callback(c->close_queue, 0);
         return;
     }
-    for (int i = 0; i < POLL_MAX; i++) {
+    for (int i = 0; i < POLL_MAX && !is_held(c); i++) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(c->client, 0);
         if (message == NULL)
             return;
         take(c, message);
         rd_kafka_message_destroy(message);
     }
-    wakeup_raise(&c->wakeup);
+    if (!is_held(c))
+        wakeup_raise(&c->wakeup);
 }
 
-void consumer_pause(struct consumer *c, bool paused) {
-    if (c->paused == paused)
+void consumer_pause(struct consumer *c) {
+    if (c->paused)
         return;
     rd_kafka_topic_partition_list_t *list = list_partitions(c, false, c->topic);
-    c->paused = paused;
-    if (paused)
-        (void)rd_kafka_pause_partitions(c->client, list);
-    else
-        (void)rd_kafka_resume_partitions(c->client, list);
+    (void)rd_kafka_pause_partitions(c->client, list);
     rd_kafka_topic_partition_list_destroy(list);
+    c->held = true;
+    c->paused = true;
+}
+
+static void resume(struct consumer *c) {
+    rd_kafka_topic_partition_list_t *list = list_partitions(c, false, c->topic);
+    (void)rd_kafka_resume_partitions(c->client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    c->paused = false;
+}
+
+void consumer_hold(struct consumer *c, bool held) {
+    if (c->held == held)
+        return;
+    c->held = held;
+    c->pause_at = mono_after_ms(mono_now(), CONSUMER_HOLD_MS);
+    if (held)
+        return;
+    if (c->paused)
+        resume(c);
+    wakeup_raise(&c->wakeup); /* what has come meanwhile is not told again */
 }
 
 bool consumer_has_ended(const struct consumer *c) {
@@ -331,6 +353,8 @@ int64_t consumer_lag(const struct consumer *c) {
 }
 
 void consumer_tick(struct consumer *c, mono_time now) {
+    if (is_held(c) && !mono_is_before(now, c->pause_at))
+        consumer_pause(c);
     if (!mono_is_before(now, c->next_poll)) {
         serve(c);
         c->next_poll = mono_after_ms(now, POLL_EVERY_MS);
@@ -344,6 +368,8 @@ mono_time consumer_deadline(const struct consumer *c) {
     mono_time due = c->next_poll;
     if (c->owed != NULL)
         due = mono_earlier(due, c->owed_until);
+    if (is_held(c))
+        due = mono_earlier(due, c->pause_at);
     if (!c->committing && !consumer_is_committed(c))
         due = mono_earlier(due, c->next_commit);
     return due;

@@ -26,6 +26,7 @@
 #include "kafka/wakeup.h"
 
 #define CONSUMER_LEAVE_MS 10000
+#define CONSUMER_HOLD_MS 1000
 
 struct consumer_owner {
     void *context;
@@ -52,9 +53,11 @@ struct consumer {
     mono_time next_poll; /* the group wants to see us, even if nothing comes */
     mono_time next_commit;
     bool committing;
+    bool held;
     bool paused;
-    bool failed;      /* of no use any more; it has been logged */
-    bool unreachable; /* no broker answers, as far as librdkafka has said */
+    mono_time pause_at; /* held: then it is paused */
+    bool failed;        /* of no use any more; it has been logged */
+    bool unreachable;   /* no broker answers, as far as librdkafka has said */
 };
 
 /* What is wrong with the settings and the KAFKA_PROPERTY_ variables of this process: static text
@@ -84,8 +87,13 @@ void consumer_exit(struct consumer *c);
 void consumer_tick(struct consumer *c, mono_time now);
 mono_time consumer_deadline(const struct consumer *c);
 
-/* While it is paused nothing is received, but everything else goes on. */
-void consumer_pause(struct consumer *c, bool paused);
+/*
+ * While it is held or paused nothing is received. Held for a moment it keeps what has been fetched,
+ * and the group does not hear of it; after CONSUMER_HOLD_MS it is paused. Paused it fetches
+ * nothing, what has been fetched is fetched again later, but everything else goes on.
+ */
+void consumer_hold(struct consumer *c, bool held);
+void consumer_pause(struct consumer *c);
 
 /* Whether everything that has been settled has been committed. */
 bool consumer_is_committed(const struct consumer *c);

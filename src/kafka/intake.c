@@ -38,7 +38,7 @@ void intake_stop(struct intake *in) {
         return;
     in->state = INTAKE_DRAINING;
     in->until = mono_after_ms(mono_now(), INTAKE_DRAIN_MS);
-    consumer_pause(&in->consumer, true);
+    consumer_pause(&in->consumer);
     in->owner.leaving(in->owner.context, NULL);
 }
 
@@ -47,9 +47,9 @@ static void adjust_flow(struct intake *in) {
     if (in->state != INTAKE_RUNNING)
         return;
     if (in->owner.is_full(in->owner.context))
-        consumer_pause(&in->consumer, true);
+        consumer_hold(&in->consumer, true);
     else if (in->owner.has_room(in->owner.context))
-        consumer_pause(&in->consumer, false);
+        consumer_hold(&in->consumer, false);
 }
 
 static void go_on_stopping(struct intake *in, mono_time now) {

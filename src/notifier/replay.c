@@ -56,9 +56,9 @@ static void tick(struct replay *r, mono_time now) {
     dispatch_tick(&r->dispatch, now);
     consumer_tick(&r->consumer, now);
     if (dispatch_is_full(&r->dispatch))
-        consumer_pause(&r->consumer, true);
+        consumer_hold(&r->consumer, true);
     else if (dispatch_has_room(&r->dispatch))
-        consumer_pause(&r->consumer, false);
+        consumer_hold(&r->consumer, false);
 }
 
 /* Returns whether it came to its end by itself. */

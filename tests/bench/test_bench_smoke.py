@@ -75,6 +75,13 @@ def test_overload_for_a_moment(bench):
     assert "of the peak" in text
 
 
+def test_commands(bench):
+    result, text = bench("commands", "--commands", "2000", "--runs", "1")
+    [run] = result["runs"]
+    assert run["lock"]["per_second"] > 0 and run["release"]["per_second"] > 0
+    assert "new locks" in text
+
+
 def test_announcements(bench):
     result, text = bench("announcements", "--rates", "20", "--seconds", "2", "--backlog", "2000")
     [stream] = result["streams"]

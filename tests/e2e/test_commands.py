@@ -28,8 +28,8 @@ def house(request):
 
 @pytest.fixture(scope="module")
 def commander(house):
-    """One process for all tests that don't break it."""
-    with house.commander("commands-common") as started:
+    """One process for all tests that don't break it; with little in hand, so that it has to hold back."""
+    with house.commander("commands-common", COMMANDS_IN_FLIGHT_MAX=100) as started:
         started.wait_ready()
         yield started
         assert started.runs()

@@ -43,10 +43,19 @@ static void check_lock(const struct lock_request *r) {
     MUST(r->metadata.data == NULL || r->metadata.data[0] == '{');
 }
 
+static void check_bulk_release(const struct bulk_release_request *r) {
+    MUST(r->lock_count >= 1 && r->lock_count <= REQUEST_BULK_MAX);
+    check_text(r->reason, REQUEST_REASON_MAX);
+    check_text(r->correlation_id, REQUEST_TEXT_MAX);
+}
+
+static void check_ledger_id(struct text_span id) {
+    MUST(id.data != NULL && id.data[id.length] == '\0');
+    check_text(id, REQUEST_TEXT_MAX);
+}
+
 static void check_command(enum envelope_name name, const struct command *command) {
-    MUST(command->ledger_id.data != NULL);
-    MUST(command->ledger_id.data[command->ledger_id.length] == '\0');
-    check_text(command->ledger_id, REQUEST_TEXT_MAX);
+    check_ledger_id(command->ledger_id);
     switch (command->kind) {
     case COMMAND_LOCK_ONCE:
         MUST(name == ENVELOPE_LOCK);
@@ -59,9 +68,7 @@ static void check_command(enum envelope_name name, const struct command *command
         break;
     default:
         MUST(command->kind == COMMAND_BULK_RELEASE_ONCE && name == ENVELOPE_BULK_RELEASE);
-        MUST(command->as.bulk_release.lock_count >= 1);
-        MUST(command->as.bulk_release.lock_count <= REQUEST_BULK_MAX);
-        check_text(command->as.bulk_release.reason, REQUEST_REASON_MAX);
+        check_bulk_release(&command->as.bulk_release);
     }
 }
 
