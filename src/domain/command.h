@@ -34,7 +34,7 @@ enum outcome_kind {
     OUTCOME_LOCKED,    /* row: the lock */
     OUTCOME_CONFLICT,  /* row: the lock in the way */
     OUTCOME_STAY_OVER, /* by the database's clock */
-    OUTCOME_RELEASED,  /* bulk release: count */
+    OUTCOME_RELEASED,  /* single release: row: the lock; bulk release: count */
     OUTCOME_NOT_FOUND,
     OUTCOME_FOUND,        /* row: the lock */
     OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other; cut_off */
@@ -68,6 +68,9 @@ struct command {
     size_t bulk_next;     /* first of the lock ids that have not been sent yet */
     int64_t bulk_released;
     const char *request_id; /* for log lines; may be NULL */
+    /* What events say of who released a lock: NULL for "api", or "bulk" of a bulk release. The
+     * same for all commands of a dispatcher. */
+    const char *released_by;
     void (*answer)(struct command *command, const struct outcome *outcome);
     union {
         struct lock_request lock;

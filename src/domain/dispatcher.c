@@ -310,6 +310,7 @@ bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct s
         .conninfo = conninfo,
         .connect_timeout_ms = settings->db_connect_timeout_ms,
         .statement_timeout_ms = settings->db_statement_timeout_ms,
+        .inventory_events = settings->availability_guard_inventory_events_enabled,
         .schema_version = STATEMENTS_SCHEMA_VERSION,
         .prepare = STATEMENTS_PREPARE,
     };
