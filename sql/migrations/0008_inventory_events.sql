@@ -85,9 +85,9 @@ $$;
 -- among transactions without a lock in common the smaller number can become visible last.)
 -- Transactions that stay open hold up nothing but their own events.
 --
--- Not more than p_limit events, and not more than about p_bytes of messages but for the first
--- row; payloads above p_payload_bytes are left out and only their size is told. `more` says that
--- the window was not read to its end.
+-- Whole rows with not more than p_limit events, or so many events of the first row; and not more
+-- than about p_bytes of messages and a row. Payloads above p_payload_bytes are left out, and only
+-- their size is told. `more` says that the window was not read to its end.
 CREATE FUNCTION guard.read_events(
     p_window pg_snapshot, p_id bigint, p_ordinal integer,
     p_past pg_snapshot, p_past_id bigint, p_past_ordinal integer,
@@ -124,7 +124,7 @@ BEGIN
         ORDER BY o.id
         LIMIT p_limit + 1
     LOOP
-        v_more := v_count >= p_limit OR v_bytes >= p_bytes;
+        v_more := v_count > 0 AND v_count + v_row.events > p_limit OR v_bytes >= p_bytes;
         EXIT WHEN v_more;
         v_ids := v_ids || v_row.id;
         v_count := v_count + v_row.events;

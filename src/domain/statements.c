@@ -235,10 +235,6 @@ static struct outcome *answered_by(struct row row, size_t count, struct outcome 
     return &outcomes[ordinal - 1];
 }
 
-static bool text_is(struct text_span text, const char *word) {
-    return text.length == strlen(word) && memcmp(text.data, word, text.length) == 0;
-}
-
 struct outcome_word {
     const char *word;
     enum outcome_kind kind;

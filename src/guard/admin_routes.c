@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "guard/audit_json.h"
-#include "guard/json_member.h"
+#include "domain/json_member.h"
 #include "guard/recipients_input.h"
 #include "guard/route_input.h"
 

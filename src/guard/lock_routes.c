@@ -2,7 +2,7 @@
 #include "guard/lock_routes.h"
 
 #include "domain/lock.h"
-#include "guard/json_member.h"
+#include "domain/json_member.h"
 #include "guard/lock_json.h"
 #include "guard/route_input.h"
 

@@ -76,6 +76,7 @@ def kafka_settings():
     found = {f"{prefix}_TOPIC": f"notifications-{mark}",
              f"{prefix}_DLQ_TOPIC": f"notifications-{mark}.dlq",
              f"{prefix}_CONSUMER_GROUP": f"notifier-{mark}",
+             "INVENTORY_EVENTS_TOPIC": f"inventory-{mark}",
              "KAFKA_PROPERTY_SESSION_TIMEOUT_MS": "6000"}
     if os.environ.get("KAFKA_BROKERS"):
         found["KAFKA_BROKERS"] = os.environ["KAFKA_BROKERS"]

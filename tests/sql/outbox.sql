@@ -57,7 +57,7 @@ SELECT is(pg_temp.read(id => pg_temp.id(8), ordinal => 1), '', 'behind the last'
 SELECT is(pg_temp.read(id => pg_temp.id(4), ordinal => 3), '5 6 7 8', 'behind a row');
 SELECT is(pg_temp.read(bytes => 1), '1 +', 'not more bytes, but the first row in any case');
 SELECT is(pg_temp.read(bytes => 3), '1 2 3 4 +', 'of the row that goes beyond them, all');
-SELECT is(pg_temp.read(bytes => 3, page => 2), '1 2 +', 'or as many as the limit allows');
+SELECT is(pg_temp.read(bytes => 3, page => 2), '1 +', 'unless the limit says no');
 
 -- What is read.
 SELECT results_eq(
