@@ -1,8 +1,8 @@
 /* lock_routes.c: see lock_routes.h. */
 #include "guard/lock_routes.h"
 
-#include "domain/lock.h"
 #include "domain/json_member.h"
+#include "domain/lock.h"
 #include "guard/lock_json.h"
 #include "guard/route_input.h"
 

@@ -273,15 +273,18 @@ struct flight_event *flight_last_refused(const struct flight *f, int64_t *span) 
 }
 
 void flight_ground(struct flight *f, struct outbox_cursor *cursor) {
-    while (f->open.first != NULL) {
-        outbox_cursor_retreat(cursor, flight_place(f->open.first));
-        flight_remove(f, f->open.first);
+    for (struct flight_event *event = f->open.first, *next = NULL; event != NULL; event = next) {
+        next = event->next;
+        outbox_cursor_retreat(cursor, flight_place(event));
+        flight_remove(f, event);
     }
 }
 
 void flight_clear(struct flight *f) {
-    while (f->open.first != NULL)
-        flight_remove(f, f->open.first);
+    for (struct flight_event *event = f->open.first, *next = NULL; event != NULL; event = next) {
+        next = event->next;
+        free(event);
+    }
     free_rows(&f->rows);
     free_rows(&f->leaving);
     *f = (struct flight){.near = NULL};
