@@ -1,7 +1,7 @@
 -- The outbox as the relay uses it. Rows of transactions that are still open: test_outbox.py.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(47);
+SELECT plan(41);
 
 -- An event with a transaction of our choice; its number comes by itself.
 CREATE FUNCTION pg_temp.put(xid text, event integer, payload text DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
@@ -100,15 +100,6 @@ SELECT is_empty('SELECT * FROM guard.outbox', 'nothing is left');
 SELECT lives_ok($$INSERT INTO guard.outbox (stream, event_id, event_type, tenant_id, lock_id, payload, created_at)
                   VALUES ('notification', pg_temp.u(7), 'type', pg_temp.u(1), pg_temp.u(2), '{}', now())$$, 'as the version before writes it');
 SELECT ok((SELECT xid = pg_current_xact_id() FROM guard.outbox), 'a row has the number of its transaction');
-CREATE FUNCTION pg_temp.refused(columns text, row_values text, what text) RETURNS text LANGUAGE sql AS $$
-    SELECT throws_ok(format('INSERT INTO guard.outbox (created_at, event_type, %s) VALUES (now(), %s)', columns, row_values), '23514', NULL, what)
-$$;
-SELECT pg_temp.refused('stream, event_id, tenant_id, lock_id, payload', $$'x', 'other', pg_temp.u(1), pg_temp.u(1), pg_temp.u(1), '{}'$$, 'an unknown stream');
-SELECT pg_temp.refused('stream, event_id, tenant_id, lock_id', $$'x', 'notification', pg_temp.u(1), pg_temp.u(1), pg_temp.u(1)$$, 'no payload');
-SELECT pg_temp.refused('stream', $$'inventory.locked', 'inventory'$$, 'no locks');
-SELECT pg_temp.refused('stream, locks, events', $$'inventory.locked', 'inventory', '{}', 0$$, 'none at all');
-SELECT pg_temp.refused('stream, locks, events', $$'inventory.locked', 'inventory', ARRAY[NULL::guard.lock_event], 2$$, 'another number of them');
-SELECT pg_temp.refused('stream, locks, events', $$'inventory.released', 'inventory', ARRAY[NULL::guard.lock_event], 1$$, 'a release by nobody');
 SELECT throws_ok($$INSERT INTO guard.outbox (id, stream, event_id, event_type, tenant_id, lock_id, payload, created_at)
                    VALUES (1, 'notification', pg_temp.u(1), 'x', pg_temp.u(1), pg_temp.u(1), '{}', now())$$, '428C9', NULL,
           'numbers are nobody''s choice');
