@@ -68,9 +68,6 @@ struct command {
     size_t bulk_next;     /* first of the lock ids that have not been sent yet */
     int64_t bulk_released;
     const char *request_id; /* for log lines; may be NULL */
-    /* What events say of who released a lock: NULL for "api", or "bulk" of a bulk release. The
-     * same for all commands of a dispatcher. */
-    const char *released_by;
     void (*answer)(struct command *command, const struct outcome *outcome);
     union {
         struct lock_request lock;

@@ -12,10 +12,10 @@ const char STATEMENTS_PREPARE[] =
     "PREPARE lock_one (uuid, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz, timestamptz,"
     "                  int4, text, text, jsonb) AS"
     " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
-    "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[], text) AS"
-    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, $7);"
-    "PREPARE bulk_release (uuid, uuid[], text, text, uuid, text) AS"
-    " SELECT guard.bulk_release($1, $2, $3, $4, $5, $6);"
+    "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
+    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, 'api');"
+    "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
+    " SELECT guard.bulk_release($1, $2, $3, $4, $5, 'bulk');"
     "PREPARE get (uuid[], uuid[]) AS"
     " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
@@ -141,14 +141,8 @@ static void bind_lock(struct params *p, struct command *const *c, size_t n) {
         bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
 }
 
-static void put_released_by(struct params *p, const struct command *c, const char *usual) {
-    const char *door = c->released_by != NULL ? c->released_by : usual;
-    params_put_text(p, (struct text_span){door, strlen(door)});
-}
-
 static void bind_release(struct params *p, struct command *const *c, size_t n) {
     bind_columns(p, RELEASE_BATCH, COUNT_OF(RELEASE_BATCH), c, n);
-    put_released_by(p, c[0], "api");
 }
 
 FIELD(put_get_tenant, params_put_id(p, &c->as.get.tenant_id))
@@ -177,7 +171,6 @@ static void bind_bulk_release(struct params *p, struct command *const *c, size_t
     params_put_text(p, r->reason);
     params_put_text(p, r->correlation_id);
     params_put_id(p, &r->release_id);
-    put_released_by(p, c[0], "bulk");
 }
 
 static void put_optional_timestamp(struct params *p, bool set, timestamp_us value) {
