@@ -1,5 +1,5 @@
--- Inventory events: every grant, move, renewal, release and expiry of a lock is told to the world, by a
--- row of the outbox that is written in the transaction which makes it true.
+-- Inventory events: every grant, move, renewal, release and expiry of a lock is told to the world,
+-- by a row of the outbox that is written in the transaction which makes it true.
 --
 -- One row holds the events of one kind of one transaction, as an array of locks: a row for each,
 -- or JSON, would cost several times as much as all the rest of it. The relay makes messages of
@@ -31,8 +31,8 @@ CREATE TYPE guard.lock_event AS (
 -- A row of the stream "notification" is one event, whose payload is ready; a row of "inventory" is
 -- as many events as it has locks. created_at is when it happened.
 --
--- An array of up to 40 locks stays in the row, larger ones lie outside of it; to compress it
--- would cost more than to write it. There are no CHECK constraints: each of them is compiled anew
+-- Arrays of more than ten locks or so lie outside of the row, so that it is quick to go through
+-- the rows, and are not compressed, which would cost more than to write them. There are no CHECK constraints: each of them is compiled anew
 -- for every statement, which costs a lone lock more than all the rest of its event.
 ALTER TABLE guard.outbox
     ADD COLUMN events integer NOT NULL DEFAULT 1,
@@ -40,7 +40,6 @@ ALTER TABLE guard.outbox
     -- of the type inventory.released: by which door
     ADD COLUMN released_by text,
     ALTER COLUMN locks SET STORAGE EXTERNAL,
-    SET (toast_tuple_target = 8160),
     ALTER COLUMN event_id DROP NOT NULL,
     ALTER COLUMN tenant_id DROP NOT NULL,
     ALTER COLUMN lock_id DROP NOT NULL,
