@@ -699,9 +699,10 @@ LANGUAGE sql
 AS $$ SELECT guard.bulk_release(p_tenant, p_ids, p_reason, p_correlation, p_release, 'bulk') $$;
 
 -- Releases a batch of locks by force. Every array has one element for each request; no two
--- requests of a batch have the same tenant and lock. Each release comes with its audit row
--- and its events, that for whom it concerns where it has recipients, or not at all. An audit row that is there already
--- is that of the same request, whose answer was lost: whatever has become of the lock since.
+-- requests of a batch have the same tenant and lock. Each release comes with its audit row, its
+-- event and, where it has recipients, its announcement, or not at all. An audit row that is there
+-- already is that of the same request, whose answer was lost: whatever has become of the lock
+-- since.
 CREATE OR REPLACE FUNCTION guard.manual_release_batch(
     p_tenants uuid[], p_ids uuid[], p_reservations uuid[], p_audits uuid[], p_events uuid[],
     p_reasons text[], p_actor_ids text[], p_actor_names text[], p_actor_emails text[],
