@@ -16,17 +16,28 @@ from urllib.parse import urlsplit
 from . import memory
 from .failure import BenchFailed
 from .spread import percentile
-from .tables import LOCK_IDS, TENANT
+from .tables import LOCK_IDS, OUTBOX, TENANT
 
 SENDERS = 8
 NOTIFY = ["gm@hotel.example", "+14155550123", "#front-desk"]
 WAIT_SECONDS = 120
 
-FILL = """
-INSERT INTO guard.outbox (stream, event_id, event_type, tenant_id, lock_id, payload, created_at)
+ANNOUNCEMENTS = f"""
+INSERT INTO {OUTBOX} (stream, event_id, event_type, tenant_id, lock_id, payload, created_at)
 SELECT 'notification', gen_random_uuid(), 'bench', gen_random_uuid(), gen_random_uuid(),
-       '{"type":"bench","filler":"' || repeat('x', 500) || '"}', clock_timestamp()
-FROM generate_series(1, %s)
+       '{{"type":"bench","filler":"' || repeat('x', 500) || '"}}', clock_timestamp()
+FROM generate_series(1, %(count)s)
+"""
+# As many in a row as a batch has under the load of the headline.
+BATCH = 29
+INVENTORY = f"""
+INSERT INTO {OUTBOX} (stream, event_type, created_at, events, locks)
+SELECT 'inventory', 'inventory.locked', clock_timestamp(), count(*), array_agg(
+           ROW(gen_random_uuid(), gen_random_uuid(), NULL, gen_random_uuid(), gen_random_uuid(),
+               gen_random_uuid(), now(), now() + interval '1 day', now() + interval '900 s',
+               'RESERVATION_CREATE', NULL, n, NULL, NULL)::guard.lock_event)
+FROM generate_series(0, %(count)s - 1) AS n
+GROUP BY n / {BATCH}
 """
 
 
@@ -103,17 +114,18 @@ def workers(bed):
     return {"relay": bed.system.relay_pid(), "notifier": bed.system.notifier_pid()}
 
 
-def backlog(bed, count):
+def backlog(bed, count, fill):
     """What the relay makes of an outbox of so many events."""
     system, tables = bed.system, bed.tables
     system.stop_notifier()
     system.stop_relay()
-    tables.rows(FILL, (count,))
-    tables.rows("VACUUM ANALYZE guard.outbox")
+    tables.empty()
+    tables.rows(fill, {"count": count})
+    tables.rows(f"VACUUM ANALYZE {OUTBOX}")
     tables.checkpoint()
     began = time.perf_counter()
     system.start_relay()
-    wait_for(lambda: not tables.rows("SELECT 1 FROM guard.outbox LIMIT 1"), "an empty outbox")
+    wait_for(lambda: not tables.rows(f"SELECT 1 FROM {OUTBOX} LIMIT 1"), "an empty outbox")
     seconds = time.perf_counter() - began
     return {"events": count, "seconds": seconds, "per_second": count / seconds,
             "kib": memory.of_process(system.relay_pid())["peak"]}

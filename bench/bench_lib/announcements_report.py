@@ -16,12 +16,16 @@ def table_of_streams(streams):
     return table(("releases per second", *(number(one["rate"]) for one in streams)), lines)
 
 
+def backlog(back, what):
+    return (f"\n\nAn outbox of {number(back['events'])} {what}:"
+            f" {number(back['per_second'])} a second to Kafka and out of the table, with at most"
+            f" {mebibytes(back['kib'])} MiB.")
+
+
 def summary(result):
-    back = result["backlog"]
     return (table_of_streams(result["streams"])
-            + f"\n\nAn outbox of {number(back['events'])} events of half a kilobyte:"
-              f" {number(back['per_second'])} a second to Kafka and out of the table, with at most"
-              f" {mebibytes(back['kib'])} MiB.")
+            + backlog(result["backlog"], "announcements of half a kilobyte")
+            + backlog(result["inventory"], "inventory events in batches"))
 
 
 def markdown(result):

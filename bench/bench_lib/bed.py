@@ -20,7 +20,8 @@ POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout"
 #: what load/manual.lua knows
 OWN = {"AVAILABILITY_GUARD_ADMIN_TOKENS": "bench"}
 #: settings of the service that are taken from the caller's environment
-PREFIXES = ("GUARD_", "LOCK_", "SWEEP_", "LOG_", "DB_STATEMENT_", "COMMANDS_", "KAFKA_PROPERTY_")
+PREFIXES = ("GUARD_", "LOCK_", "SWEEP_", "LOG_", "DB_STATEMENT_", "COMMANDS_", "RELAY_",
+            "KAFKA_PROPERTY_", "AVAILABILITY_GUARD_INVENTORY_EVENTS_")
 
 
 class Bed:

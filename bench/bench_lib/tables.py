@@ -20,6 +20,7 @@ ROOM_ID = f"""(lpad(to_hex({{n}} % {ROOMS} * 2654435761 % 4294967296), 8, '0')
                || '-0000-4000-8000-' || lpad(({{n}} % {ROOMS})::text, 12, '0'))::uuid"""
 DAYS = 3650
 TABLE = "public.inventory_locks_shadow"
+OUTBOX = "guard.outbox"
 
 #: more rows than this are not thrown away and made again
 REFILL_MAX = 100_000
@@ -79,7 +80,7 @@ class Tables:
         return self.rows(statement, arguments)[0][0]
 
     def empty(self):
-        self.rows(f"TRUNCATE {TABLE}")
+        self.rows(f"TRUNCATE {TABLE}, {OUTBOX}")
 
     def settle(self):
         """After a change of the table: nothing is left to be done during a measurement."""
@@ -116,6 +117,7 @@ class Tables:
         """What fill() and grow() have not made: the ids of those begin with zeroes."""
         self.rows(f"DELETE FROM {TABLE} WHERE tenant_id = %s AND id >= %s",
                   (TENANT, "00000001-0000-0000-0000-000000000000"))
+        self.rows(f"TRUNCATE {OUTBOX}")
         self.settle()
 
     def sizes(self):

@@ -199,6 +199,13 @@
       availability_guard_notification_sms_retry_uncertain,                                         \
       BOOLEAN, "true", 0, 0, false,                                                                \
       "repeat an SMS that may have been sent already")                                             \
+    X(AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED,                                                 \
+      availability_guard_inventory_events_enabled,                                                 \
+      BOOLEAN, "true", 0, 0, false,                                                                \
+      "whether what becomes of each lock is told to Kafka")                                        \
+    X(INVENTORY_EVENTS_TOPIC, inventory_events_topic, TOPIC, "inventory.events.shadow", 1, 249,    \
+      false,                                                                                       \
+      "Kafka topic of what becomes of locks")                                                      \
     X(KAFKA_BROKERS, kafka_brokers, TEXT, "localhost:29092", 1, 4096, false,                       \
       "Kafka brokers host:port, by comma")                                                         \
     X(KAFKA_CLIENT_ID, kafka_client_id, TOPIC, "tartware-availability-guard", 1, 249, false,       \
@@ -207,7 +214,7 @@
       "most events read from the outbox at once")                                                  \
     X(RELAY_IN_FLIGHT_MAX, relay_in_flight_max, INTEGER, "10000", 1, 1000000, false,               \
       "most events on their way to Kafka")                                                         \
-    X(RELAY_POLL_INTERVAL_MS, relay_poll_interval_ms, INTEGER, "1000", 10, 3600000, false,         \
+    X(RELAY_POLL_INTERVAL_MS, relay_poll_interval_ms, INTEGER, "100", 10, 3600000, false,          \
       "pause between two looks into an outbox that was empty")                                     \
     X(COMMAND_CENTER_TOPIC, command_center_topic, TOPIC, "commands.primary", 1, 249, false,        \
       "Kafka topic of commands")                                                                   \

@@ -81,6 +81,10 @@ size_t text_code_points(const char *text, size_t length) {
     return count;
 }
 
+bool text_is(struct text_span text, const char *word) {
+    return text.length == strlen(word) && memcmp(text.data, word, text.length) == 0;
+}
+
 bool text_equals_nocase(const char *a, size_t a_length, const char *b, size_t b_length) {
     if (a_length != b_length)
         return false;

@@ -37,6 +37,9 @@ bool text_is_control(const char *character, size_t size);
 /* The number of code points (characters, nearly) in valid UTF-8. */
 size_t text_code_points(const char *text, size_t length);
 
+/* True when the text is this word. */
+bool text_is(struct text_span text, const char *word);
+
 /* True when both are the same, upper and lower case of ASCII letters taken as equal. */
 bool text_equals_nocase(const char *a, size_t a_length, const char *b, size_t b_length);
 

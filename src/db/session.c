@@ -35,6 +35,7 @@ static const char SETUP[] =
     "SET plan_cache_mode = force_generic_plan;"
     "SET jit = off;"
     "SET statement_timeout = %" PRId64 ";"
+    "SET availability_guard.inventory_events = %s;"
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write');"
     "SELECT guard.schema_version()";
@@ -163,7 +164,8 @@ static void flush(struct session *s) {
 
 static void begin_checking(struct session *s) {
     char setup[1024];
-    snprintf(setup, sizeof setup, SETUP, s->options.statement_timeout_ms);
+    snprintf(setup, sizeof setup, SETUP, s->options.statement_timeout_ms,
+             s->options.inventory_events ? "on" : "off");
     s->state = SESSION_CHECKING;
     if (PQsetnonblocking(s->connection, 1) != 0 || PQsendQuery(s->connection, setup) != 1) {
         fail(s, SESSION_PROBLEM_UNREACHABLE, PQerrorMessage(s->connection));

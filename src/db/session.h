@@ -62,8 +62,9 @@ struct session_options {
     const struct conninfo *conninfo;
     int64_t connect_timeout_ms;
     int64_t statement_timeout_ms;
-    int schema_version;  /* the only one that is accepted */
-    const char *prepare; /* SQL that prepares the statements; its last command returns no rows */
+    bool inventory_events; /* whether the functions of the schema write them */
+    int schema_version;    /* the only one that is accepted */
+    const char *prepare;   /* SQL that prepares the statements; its last command returns no rows */
 };
 
 struct session {

@@ -41,7 +41,7 @@ enum outcome_kind {
     OUTCOME_LOCKED,    /* row: the lock */
     OUTCOME_CONFLICT,  /* row: the lock in the way */
     OUTCOME_STAY_OVER, /* by the database's clock */
-    OUTCOME_RELEASED,  /* row: the lock, but for manual releases; bulk release: count */
+    OUTCOME_RELEASED,  /* single release: row: the lock; bulk release: count */
     OUTCOME_NOT_FOUND,
     OUTCOME_FOUND,        /* row: the lock */
     OUTCOME_LISTED,       /* row: the first lock; count: how many follow each other; cut_off */

@@ -394,6 +394,7 @@ static bool init(struct dispatcher *d, struct poller *poller, const struct setti
         .conninfo = conninfo,
         .connect_timeout_ms = settings->db_connect_timeout_ms,
         .statement_timeout_ms = settings->db_statement_timeout_ms,
+        .inventory_events = settings->availability_guard_inventory_events_enabled,
         .schema_version = STATEMENTS_SCHEMA_VERSION,
         .prepare = STATEMENTS_PREPARE,
     };

@@ -1,7 +1,7 @@
 /* lock.c: see lock.h. */
 #include "domain/lock.h"
 
-static struct optional_id read_optional_id(struct row row, int column) {
+struct optional_id lock_optional_id(struct row row, int column) {
     struct optional_id out = {.set = false};
     out.set = row_id(row, column, &out.id);
     return out;
@@ -11,10 +11,10 @@ void lock_read(struct lock *lock, struct row row, int column) {
     int c = column;
     (void)row_id(row, c++, &lock->id);
     (void)row_id(row, c++, &lock->tenant_id);
-    lock->property_id = read_optional_id(row, c++);
-    lock->reservation_id = read_optional_id(row, c++);
+    lock->property_id = lock_optional_id(row, c++);
+    lock->reservation_id = lock_optional_id(row, c++);
     (void)row_id(row, c++, &lock->room_type_id);
-    lock->room_id = read_optional_id(row, c++);
+    lock->room_id = lock_optional_id(row, c++);
     (void)row_timestamp(row, c++, &lock->stay_start);
     (void)row_timestamp(row, c++, &lock->stay_end);
     lock->reason = row_text(row, c++);

@@ -43,6 +43,9 @@ struct lock {
     timestamp_us updated_at;
 };
 
+/* What this column holds: an id, or null. */
+struct optional_id lock_optional_id(struct row row, int column);
+
 /* Reads the lock whose first column is `column` of this row; the types have been checked. */
 void lock_read(struct lock *lock, struct row row, int column);
 

@@ -13,9 +13,9 @@ const char STATEMENTS_PREPARE[] =
     "                  int4, text, text, jsonb) AS"
     " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
     "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
-    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6);"
+    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, 'api');"
     "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
-    " SELECT guard.bulk_release($1, $2, $3, $4, $5);"
+    " SELECT guard.bulk_release($1, $2, $3, $4, $5, 'bulk');"
     "PREPARE get (uuid[], uuid[]) AS"
     " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
@@ -255,10 +255,6 @@ static struct outcome *answered_by(struct row row, size_t count, struct outcome 
     if (!row_int4(row, 0, &ordinal) || ordinal < 1 || (size_t)ordinal > count)
         return NULL;
     return &outcomes[ordinal - 1];
-}
-
-static bool text_is(struct text_span text, const char *word) {
-    return text.length == strlen(word) && memcmp(text.data, word, text.length) == 0;
 }
 
 struct outcome_word {

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/json_member.h"
 #include "guard/audit_json.h"
-#include "guard/json_member.h"
 #include "guard/recipients_input.h"
 #include "guard/route_input.h"
 

@@ -1,7 +1,7 @@
 /* audit_json.c: see audit_json.h. */
 #include "guard/audit_json.h"
 
-#include "guard/json_member.h"
+#include "domain/json_member.h"
 
 void audit_json_append(struct buffer *out, const struct audit *audit) {
     json_member_id(out, "{\"id\":", &audit->id);

@@ -1,7 +1,7 @@
 /* lock_json.c: see lock_json.h. */
 #include "guard/lock_json.h"
 
-#include "guard/json_member.h"
+#include "domain/json_member.h"
 
 void lock_json_append(struct buffer *out, const struct lock *lock,
                       enum lock_json_metadata metadata) {

@@ -1,8 +1,8 @@
 /* lock_routes.c: see lock_routes.h. */
 #include "guard/lock_routes.h"
 
+#include "domain/json_member.h"
 #include "domain/lock.h"
-#include "guard/json_member.h"
 #include "guard/lock_json.h"
 #include "guard/route_input.h"
 #include "json/lock_body.h"

@@ -1,62 +1,67 @@
 /* outbox.c: see outbox.h. */
 #include "relay/outbox.h"
 
+#include <string.h>
+
 #include "db/row.h"
+#include "relay/inventory_event.h"
 
 /*
  * lead: the two numbers are this service's and this lock's, by agreement; 1 is the sweeper's.
- *
- * read: a row of the outbox comes with the number of bytes up to its end, so that what does not fit
- * never leaves the server (octet_length() does not unpack a payload). There is one row at least,
- * for held_back; it has no event when there are none.
  *
  * listen: in a block, because a proxy that cannot do it must not keep the relay from working.
  */
 const char OUTBOX_PREPARE[] =
     "PREPARE " OUTBOX_LEAD " AS SELECT pg_try_advisory_lock(1096237635, 2);"
-    "PREPARE " OUTBOX_READ " (xid8, int8, int4, int4, int8) AS"
-    " SELECT h.held_back, e.xid, e.id, e.foreign_xid, e.bytes, e.event_id, e.tenant_id, e.lock_id,"
-    "  e.stream, e.event_type, CASE WHEN e.bytes <= $4 THEN e.payload END"
-    " FROM (SELECT EXISTS (SELECT FROM guard.outbox AS o"
-    "   WHERE o.xid >= pg_snapshot_xmin(pg_current_snapshot())"
-    "     AND o.xid < pg_snapshot_xmax(pg_current_snapshot())) AS held_back) AS h"
-    " LEFT JOIN (SELECT o.*, o.xid >= pg_snapshot_xmax(pg_current_snapshot()) AS foreign_xid,"
-    "   octet_length(o.payload) AS bytes,"
-    "   sum(CASE WHEN octet_length(o.payload) <= $4 THEN octet_length(o.payload) ELSE 0 END)"
-    "    OVER (ORDER BY o.xid, o.id ROWS UNBOUNDED PRECEDING) AS total"
-    "   FROM guard.read_outbox($1, $2, $3) AS o) AS e"
-    " ON e.total - CASE WHEN e.bytes <= $4 THEN e.bytes ELSE 0 END < $5"
-    " ORDER BY e.xid, e.id;"
-    "PREPARE " OUTBOX_DELETE " (xid8[], int8[]) AS SELECT guard.delete_outbox($1, $2);"
+    "PREPARE " OUTBOX_WINDOW " AS SELECT pg_current_snapshot()::text;"
+    "PREPARE " OUTBOX_READ " (text, int8, int4, text, int8, int4, int4, int4, int8) AS"
+    " SELECT * FROM guard.read_events($1::pg_snapshot, $2, $3, $4::pg_snapshot, $5, $6, $7, $8,"
+    "                                 $9);"
+    "PREPARE " OUTBOX_DELETE " (int8[]) AS SELECT guard.delete_events($1);"
     "PREPARE " OUTBOX_DEPTH " (int4) AS"
-    " SELECT (SELECT count(*)::int4 FROM (SELECT FROM guard.outbox LIMIT $1) AS o),"
+    " SELECT (SELECT coalesce(sum(o.events), 0)::int4"
+    "         FROM (SELECT o.events FROM guard.outbox AS o LIMIT $1) AS o),"
     "  coalesce((SELECT (extract(epoch FROM clock_timestamp() - o.created_at) * 1000)::int8"
-    "            FROM guard.outbox AS o ORDER BY o.xid, o.id LIMIT 1), 0);"
+    "            FROM guard.outbox AS o ORDER BY o.id LIMIT 1), 0);"
     "DO $$ BEGIN EXECUTE 'LISTEN guard_outbox';"
     " EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'no LISTEN: %', SQLERRM; END $$";
 
-enum { BOOL = 16, INT8 = 20, INT4 = 23, TEXT = 25, UUID = 2950, XID8 = 5069 };
+enum { BOOL = 16, INT8 = 20, INT4 = 23, TEXT = 25, TIMESTAMPTZ = 1184, UUID = 2950 };
 
+/* Of guard.read_events(), in its order. */
 enum {
-    COLUMN_HELD_BACK,
-    COLUMN_XID,
+    COLUMN_MORE,
     COLUMN_ID,
-    COLUMN_FOREIGN,
-    COLUMN_BYTES,
+    COLUMN_ORDINAL,
+    COLUMN_EVENTS,
+    COLUMN_STREAM,
+    COLUMN_TYPE,
+    COLUMN_OCCURRED_AT,
     COLUMN_EVENT_ID,
     COLUMN_TENANT_ID,
     COLUMN_LOCK_ID,
-    COLUMN_STREAM,
-    COLUMN_TYPE,
+    COLUMN_BYTES,
     COLUMN_PAYLOAD,
+    COLUMN_RELEASED_BY,
+    COLUMN_PROPERTY_ID,
+    COLUMN_RESERVATION_ID,
+    COLUMN_ROOM_TYPE_ID,
+    COLUMN_ROOM_ID,
+    COLUMN_STAY_START,
+    COLUMN_STAY_END,
+    COLUMN_EXPIRES_AT,
+    COLUMN_REASON,
+    COLUMN_CORRELATION_ID,
+    COLUMN_FENCING_TOKEN,
+    COLUMN_RELEASED_AT,
+    COLUMN_RELEASE_REASON,
     COLUMN_COUNT,
 };
 
 static const unsigned READ_TYPES[COLUMN_COUNT] = {
-    [COLUMN_HELD_BACK] = BOOL, [COLUMN_XID] = XID8,     [COLUMN_ID] = INT8,
-    [COLUMN_FOREIGN] = BOOL,   [COLUMN_BYTES] = INT4,   [COLUMN_EVENT_ID] = UUID,
-    [COLUMN_TENANT_ID] = UUID, [COLUMN_LOCK_ID] = UUID, [COLUMN_STREAM] = TEXT,
-    [COLUMN_TYPE] = TEXT,      [COLUMN_PAYLOAD] = TEXT,
+    BOOL,        INT8,        INT4, INT4, TEXT, TEXT,        TIMESTAMPTZ, UUID, UUID,
+    UUID,        INT4,        TEXT, TEXT, UUID, UUID,        UUID,        UUID, TIMESTAMPTZ,
+    TIMESTAMPTZ, TIMESTAMPTZ, TEXT, TEXT, INT8, TIMESTAMPTZ, TEXT,
 };
 
 static bool is_true(struct row row, int column) {
@@ -70,38 +75,148 @@ bool outbox_leads(const PGresult *result) {
            is_true((struct row){result, 0}, 0);
 }
 
+/* --- the cursor --------------------------------------------------------------------------- */
+
+static const struct outbox_place BEGINNING = {0, 0};
+static const struct outbox_place END = {INT64_MAX, INT32_MAX};
+
+bool outbox_is_after(struct outbox_place a, struct outbox_place b) {
+    return a.id > b.id || (a.id == b.id && a.ordinal > b.ordinal);
+}
+
+void outbox_cursor_reset(struct outbox_cursor *cursor) {
+    buffer_clear(&cursor->window);
+    buffer_clear(&cursor->past);
+    cursor->at = BEGINNING;
+    cursor->past_to = END;
+    cursor->at_end = true;
+}
+
+void outbox_cursor_free(struct outbox_cursor *cursor) {
+    buffer_free(&cursor->window);
+    buffer_free(&cursor->past);
+}
+
+void outbox_cursor_retreat(struct outbox_cursor *cursor, struct outbox_place place) {
+    const struct outbox_place before = {place.id, place.ordinal - 1};
+    if (outbox_is_after(cursor->at, before))
+        cursor->at = before;
+    if (outbox_is_after(cursor->past_to, before))
+        cursor->past_to = before;
+    cursor->at_end = false;
+}
+
+bool outbox_take_window(struct outbox_cursor *cursor, const PGresult *result, bool keep_past) {
+    static const unsigned TYPES[] = {TEXT};
+    if (!row_has_types(result, TYPES, 1) || PQntuples(result) != 1)
+        return false;
+    const struct text_span snapshot = row_text((struct row){result, 0}, 0);
+    struct buffer next = {0};
+    buffer_append(&next, snapshot.data, snapshot.length);
+    if (next.failed) {
+        buffer_free(&next);
+        return false;
+    }
+    buffer_free(&cursor->past);
+    cursor->past = cursor->window;
+    cursor->window = next;
+    if (!keep_past)
+        buffer_clear(&cursor->past);
+    cursor->at = BEGINNING;
+    cursor->past_to = END;
+    cursor->at_end = false;
+    return true;
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+static void put_snapshot(struct params *p, const struct buffer *snapshot) {
+    if (snapshot->length == 0)
+        params_put_null(p);
+    else
+        params_put_text(p, (struct text_span){snapshot->data, snapshot->length});
+}
+
 void outbox_put_read(struct params *p, const struct outbox_cursor *cursor,
                      const struct outbox_limits *limits) {
-    params_put_int8(p, (int64_t)cursor->ours.xid);
-    params_put_int8(p, cursor->ours.id);
+    put_snapshot(p, &cursor->window);
+    params_put_int8(p, cursor->at.id);
+    params_put_int4(p, cursor->at.ordinal);
+    put_snapshot(p, &cursor->past);
+    params_put_int8(p, cursor->past_to.id);
+    params_put_int4(p, cursor->past_to.ordinal);
     params_put_int4(p, limits->events);
     params_put_int4(p, limits->payload_bytes);
     params_put_int8(p, limits->bytes);
 }
 
 bool outbox_take_read(struct outbox_batch *batch, const PGresult *result) {
-    if (!row_has_types(result, READ_TYPES, COLUMN_COUNT) || PQntuples(result) < 1)
+    if (!row_has_types(result, READ_TYPES, COLUMN_COUNT))
         return false;
     batch->result = result;
-    batch->held_back = is_true((struct row){result, 0}, COLUMN_HELD_BACK);
-    batch->count = PQgetisnull(result, 0, COLUMN_XID) ? 0 : PQntuples(result);
+    batch->count = PQntuples(result);
+    batch->more = batch->count > 0 && is_true((struct row){result, 0}, COLUMN_MORE);
     return true;
 }
 
-void outbox_event_at(const struct outbox_batch *batch, int at, struct outbox_event *event) {
-    const struct row row = {batch->result, at};
-    int64_t xid = 0;
-    (void)row_int8(row, COLUMN_XID, &xid);
-    event->place.xid = (uint64_t)xid;
-    (void)row_int8(row, COLUMN_ID, &event->place.id);
-    event->foreign = is_true(row, COLUMN_FOREIGN);
+static enum outbox_stream stream_of(struct text_span name) {
+    if (text_is(name, "notification"))
+        return OUTBOX_NOTIFICATION;
+    return text_is(name, "inventory") ? OUTBOX_INVENTORY : OUTBOX_UNKNOWN;
+}
+
+/* The message is ready in the row. */
+static void read_payload(struct row row, struct outbox_event *event) {
     (void)row_int4(row, COLUMN_BYTES, &event->payload_bytes);
     (void)row_id(row, COLUMN_EVENT_ID, &event->event_id);
+    event->payload = row_text(row, COLUMN_PAYLOAD);
+}
+
+static void read_lock(struct row row, struct lock *lock) {
+    (void)row_id(row, COLUMN_LOCK_ID, &lock->id);
+    (void)row_id(row, COLUMN_TENANT_ID, &lock->tenant_id);
+    lock->property_id = lock_optional_id(row, COLUMN_PROPERTY_ID);
+    lock->reservation_id = lock_optional_id(row, COLUMN_RESERVATION_ID);
+    (void)row_id(row, COLUMN_ROOM_TYPE_ID, &lock->room_type_id);
+    lock->room_id = lock_optional_id(row, COLUMN_ROOM_ID);
+    (void)row_timestamp(row, COLUMN_STAY_START, &lock->stay_start);
+    (void)row_timestamp(row, COLUMN_STAY_END, &lock->stay_end);
+    (void)row_timestamp(row, COLUMN_EXPIRES_AT, &lock->expires_at);
+    lock->reason = row_text(row, COLUMN_REASON);
+    lock->correlation_id = row_text(row, COLUMN_CORRELATION_ID);
+    (void)row_int8(row, COLUMN_FENCING_TOKEN, &lock->fencing_token);
+    (void)row_timestamp(row, COLUMN_RELEASED_AT, &lock->released_at);
+    lock->release_reason = row_text(row, COLUMN_RELEASE_REASON);
+}
+
+/* The message is made here. */
+static bool make_payload(struct row row, struct outbox_event *event, struct buffer *text) {
+    struct inventory_event told = {.type = event->type};
+    (void)row_timestamp(row, COLUMN_OCCURRED_AT, &told.occurred_at);
+    told.released_by = row_text(row, COLUMN_RELEASED_BY);
+    read_lock(row, &told.lock);
+    inventory_event_id(&told, &event->event_id);
+    buffer_clear(text);
+    inventory_event_append(text, &told, &event->event_id);
+    event->payload = (struct text_span){text->data, text->length};
+    event->payload_bytes = (int32_t)text->length;
+    return !text->failed;
+}
+
+bool outbox_event_at(const struct outbox_batch *batch, int at, struct buffer *text,
+                     struct outbox_event *event) {
+    const struct row row = {batch->result, at};
+    (void)row_int8(row, COLUMN_ID, &event->place.id);
+    (void)row_int4(row, COLUMN_ORDINAL, &event->place.ordinal);
+    (void)row_int4(row, COLUMN_EVENTS, &event->row_events);
     (void)row_id(row, COLUMN_TENANT_ID, &event->tenant_id);
     (void)row_id(row, COLUMN_LOCK_ID, &event->lock_id);
-    event->stream = row_text(row, COLUMN_STREAM);
+    event->stream = stream_of(row_text(row, COLUMN_STREAM));
     event->type = row_text(row, COLUMN_TYPE);
-    event->payload = row_text(row, COLUMN_PAYLOAD);
+    if (event->stream == OUTBOX_INVENTORY)
+        return make_payload(row, event, text);
+    read_payload(row, event);
+    return true;
 }
 
 bool outbox_take_depth(struct outbox_depth *depth, const PGresult *result) {
@@ -110,8 +225,4 @@ bool outbox_take_depth(struct outbox_depth *depth, const PGresult *result) {
         return false;
     const struct row row = {result, 0};
     return row_int4(row, 0, &depth->events) && row_int8(row, 1, &depth->oldest_ms);
-}
-
-bool outbox_is_after(struct outbox_place a, struct outbox_place b) {
-    return a.xid > b.xid || (a.xid == b.xid && a.id > b.id);
 }

@@ -1,12 +1,11 @@
 /*
  * outbox.h: the statements on the outbox: what goes in, what comes out. The functions behind them
- * are in sql/migrations/0007_manual_release.sql.
+ * are in sql/migrations.
  *
- * Events are read in the order (transaction, number), from a cursor on. Transactions that are still
- * open hold back those after them: so nothing ever appears behind the cursor. The exception are
- * events of another server, which came here by dump and restore: their transactions have numbers
- * that are yet to be given here. They come last, and have a cursor of their own, because new events
- * appear before them.
+ * Events are read in windows: what a snapshot sees, in the order of the rows' numbers; then what
+ * the next snapshot sees besides. So the events of a lock come in the order in which they came to
+ * be, and nothing waits for transactions that stay open: guard.read_events() in
+ * sql/migrations/0008_inventory_events.sql says why. A row holds one event, or many.
  */
 #ifndef RELAY_OUTBOX_H
 #define RELAY_OUTBOX_H
@@ -16,30 +15,43 @@
 #include <stdint.h>
 
 #include "base/attributes.h"
+#include "base/buffer.h"
 #include "base/id.h"
 #include "base/text.h"
 #include "db/params.h"
 
-/* Where an event stands: greater than {0, 0}. */
+/* Where an event stands. In a window, and among the events of a lock, this is the order of time. */
 struct outbox_place {
-    uint64_t xid;
-    int64_t id;
+    int64_t id;      /* of its row */
+    int32_t ordinal; /* in its row, from 1 */
 };
 
+/* What has been seen to: of the window the events up to `at`, and of what the window before saw
+ * those up to `past_to`. Make it by outbox_cursor_reset() of zeroed memory. */
 struct outbox_cursor {
-    struct outbox_place ours;
-    struct outbox_place foreign; /* in the order of events that came by dump and restore */
+    struct buffer window; /* snapshots as text; empty: none */
+    struct buffer past;
+    struct outbox_place at;
+    struct outbox_place past_to;
+    bool at_end; /* of the window: the next one is due */
 };
 
-/* The texts point into the result. */
+/* Which topic an event is for. */
+enum outbox_stream {
+    OUTBOX_NOTIFICATION,
+    OUTBOX_INVENTORY,
+    OUTBOX_UNKNOWN,
+    OUTBOX_STREAMS,
+};
+
 struct outbox_event {
     struct outbox_place place;
-    bool foreign;
+    int32_t row_events; /* how many its row holds */
     int32_t payload_bytes;
+    enum outbox_stream stream;
     struct id event_id;
     struct id tenant_id;
     struct id lock_id;
-    struct text_span stream;
     struct text_span type;
     struct text_span payload; /* without data when it is longer than was asked for */
 };
@@ -52,44 +64,58 @@ extern const char OUTBOX_PREPARE[];
 /* Whether the answer to OUTBOX_LEAD is yes. */
 MUST_CHECK bool outbox_leads(const PGresult *result);
 
-/* Reads events beyond the cursor. */
+/* Nothing has been seen to, and the first window is due. */
+void outbox_cursor_reset(struct outbox_cursor *cursor);
+void outbox_cursor_free(struct outbox_cursor *cursor);
+/* The event at this place and all behind it are to be read again. */
+void outbox_cursor_retreat(struct outbox_cursor *cursor, struct outbox_place place);
+
+/* Asks for a snapshot. */
+#define OUTBOX_WINDOW "snapshot"
+/*
+ * Moves the cursor to the window of this snapshot. keep_past: rows that the window before saw are
+ * still there, and must not be read again. False when the answer has not the form that is known
+ * here or memory ran out; the cursor stays then.
+ */
+MUST_CHECK bool outbox_take_window(struct outbox_cursor *cursor, const PGresult *result,
+                                   bool keep_past);
+
+/* Reads events of the window beyond the cursor. */
 #define OUTBOX_READ "read"
 struct outbox_limits {
     int32_t events;
     int32_t payload_bytes; /* longer payloads are not read, only their lengths */
-    int64_t bytes;         /* payloads of this length together, and perhaps one more */
+    int64_t bytes;         /* payloads of about this length together, and perhaps one more row */
 };
 void outbox_put_read(struct params *p, const struct outbox_cursor *cursor,
                      const struct outbox_limits *limits);
 
 struct outbox_batch {
     const PGresult *result;
-    int count;      /* events */
-    bool held_back; /* there are committed events that an open transaction holds back */
+    int count; /* events */
+    bool more; /* in the window, behind these */
 };
 /* False when the answer has not the form that is known here. */
 MUST_CHECK bool outbox_take_read(struct outbox_batch *batch, const PGresult *result);
-/* Event number `at`, from 0 to less than batch->count. */
-void outbox_event_at(const struct outbox_batch *batch, int at, struct outbox_event *event);
+/* Event number `at`, from 0 to less than batch->count. Its texts point into the result or into
+ * `text`, which is overwritten. False when memory ran out. */
+MUST_CHECK bool outbox_event_at(const struct outbox_batch *batch, int at, struct buffer *text,
+                                struct outbox_event *event);
 
-/* Takes events out: two arrays of the same length. */
+/* Takes rows out: an array of their numbers. */
 #define OUTBOX_DELETE "delete"
 
-/* Counts the events, up to OUTBOX_DEPTH_MAX, and says how old the first one is. */
+/* Counts the events of the first OUTBOX_DEPTH_MAX rows and one more, and says how old the first
+ * is. */
 #define OUTBOX_DEPTH "depth"
 #define OUTBOX_DEPTH_MAX 100000
 struct outbox_depth {
-    int32_t events; /* OUTBOX_DEPTH_MAX + 1: more than can be counted quickly */
+    int32_t events; /* above OUTBOX_DEPTH_MAX: perhaps there are more */
     int64_t oldest_ms;
 };
 MUST_CHECK bool outbox_take_depth(struct outbox_depth *depth, const PGresult *result);
 
 /* Whether a comes after b. */
 bool outbox_is_after(struct outbox_place a, struct outbox_place b);
-
-/* The event's own cursor. */
-static inline struct outbox_place *outbox_cursor_of(struct outbox_cursor *cursor, bool foreign) {
-    return foreign ? &cursor->foreign : &cursor->ours;
-}
 
 #endif

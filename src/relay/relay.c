@@ -14,8 +14,8 @@
 /* Payloads in one read: more than enough for a full batch of usual ones. */
 #define READ_BYTES ((int64_t)4 * 1024 * 1024)
 
-/* Pauses while an open transaction holds events back: most are over in milliseconds. */
-#define HELD_BACK_FIRST_MS 2
+/* Of the memory in which payloads are made; usual ones have half a kilobyte. */
+#define PAYLOAD_KEPT_BYTES ((size_t)64 * 1024)
 
 /* Pauses before the next client after a failure. */
 #define PAUSE_FIRST_MS 100
@@ -59,27 +59,20 @@ static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t e
     metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_SENT, 1);
     r->full = false;
     r->pause_ms = 0;
-    if (r->singly > 0)
-        r->singly--;
     if (r->told)
         log_info("Kafka takes events again");
     r->told = false;
 }
 
-/* The event stays where it is. Told once, though it may be read again after a failure. */
-static void pass_over(struct relay *r, const struct flight_event *event, const char *why) {
+/* Its row stays where it is. */
+static void pass_over(struct relay *r, struct flight_event *event, const char *why) {
     char id[ID_TEXT_LENGTH + 1];
-    struct outbox_place *told = outbox_cursor_of(&r->passed, event->foreign);
-    if (r->singly > 0)
-        r->singly--;
-    if (!outbox_is_after(event->place, *told))
-        return;
-    *told = event->place;
     r->passed_count++;
     metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_PASSED_OVER, 1);
     id_format(&event->event_id, id);
     log_error("event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
               event->bytes, why);
+    flight_pass(&r->flight, event);
 }
 
 /* --- trouble with the client -------------------------------------------------------------- */
@@ -94,16 +87,17 @@ static void tell_failure(struct relay *r) {
 /* Kafka refuses something in these events for its own sake. The events of a refused batch are all
  * marked: if it is one event only, and the first of those that are open, it is found. */
 static void isolate_refused(struct relay *r) {
-    const int64_t span = flight_span_refused(&r->flight);
-    if (span == 1) {
-        pass_over(r, r->flight.open.first, rd_kafka_err2str(r->failure));
-        flight_remove(&r->flight, r->flight.open.first);
+    int64_t span = 0;
+    struct flight_event *last = flight_last_refused(&r->flight, &span);
+    if (span == 1)
+        pass_over(r, last, rd_kafka_err2str(r->failure));
+    if (span <= 1)
         return;
-    }
-    r->singly = span;
+    r->singly = true;
+    r->singly_to = flight_place(last);
     log_warn("Kafka refuses one of %" PRId64 " events, or their number: %s; they are sent one at a"
              " time",
-             r->singly, rd_kafka_err2str(r->failure));
+             span, rd_kafka_err2str(r->failure));
 }
 
 static void replace_client(struct relay *r, mono_time now) {
@@ -116,7 +110,6 @@ static void replace_client(struct relay *r, mono_time now) {
         r->pause_ms = r->pause_ms == 0 ? PAUSE_FIRST_MS : least(2 * r->pause_ms, PAUSE_MAX_MS);
     }
     flight_ground(&r->flight, &r->cursor);
-    r->settling = true;
     producer_drop(&r->producer, refused ? now : mono_after_ms(now, r->pause_ms));
     r->failed = false;
     r->full = false;
@@ -164,7 +157,7 @@ static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event
         {"event-id", {event_id, ID_TEXT_LENGTH}},
     };
     const struct producer_message message = {
-        .topic = r->notification_topic,
+        .topic = r->topics[event->stream],
         .key = {lock_id, ID_TEXT_LENGTH},
         .value = event->payload,
         .headers = headers,
@@ -172,12 +165,6 @@ static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event
         .opaque = sent,
     };
     return producer_send(&r->producer, &message);
-}
-
-static bool has_topic(const struct outbox_event *event) {
-    static const char NOTIFICATION[] = "notification";
-    return event->stream.length == sizeof NOTIFICATION - 1 &&
-           memcmp(event->stream.data, NOTIFICATION, sizeof NOTIFICATION - 1) == 0;
 }
 
 /* Whether the event has been seen to: sent, or passed over. If not, nothing after it may be sent.
@@ -189,7 +176,7 @@ static bool see_to(struct relay *r, const struct outbox_event *event) {
         return false;
     }
     const char *why = NULL;
-    if (!has_topic(event))
+    if (r->topics[event->stream] == NULL)
         why = "no topic is known for its stream";
     else if (event->payload.data == NULL)
         why = rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
@@ -206,7 +193,8 @@ static bool see_to(struct relay *r, const struct outbox_event *event) {
     }
     if (why != NULL)
         pass_over(r, added, why);
-    flight_remove(&r->flight, added);
+    else
+        flight_remove(&r->flight, added);
     return why != NULL;
 }
 
@@ -233,58 +221,60 @@ static void take_lead(struct relay *r, const PGresult *result) {
     }
     log_info("this process leads");
     r->state = RELAY_LEADING;
-    r->cursor = (struct outbox_cursor){{0, 0}, {0, 0}};
-    r->passed = r->cursor;
+    outbox_cursor_reset(&r->cursor);
     r->passed_count = 0;
     r->relayed = 0;
-    r->singly = 0;
-    r->held_back_ms = 0;
+    r->singly = false;
     r->next_delete = mono_now();
     r->next_depth = r->next_delete;
     show_lead(true);
 }
 
-/* When to read again: at once if there is more. While something is held back notifications tell
- * nothing, and the longer it lasts the more there is to look through: the pauses grow. */
-static void plan_next_read(struct relay *r, bool more, bool held_back) {
-    if (!held_back)
-        r->held_back_ms = 0;
-    if (more || (r->notified && !held_back))
-        return; /* at once */
-    if (held_back)
-        r->held_back_ms =
-            r->held_back_ms == 0 ? HELD_BACK_FIRST_MS : least(2 * r->held_back_ms, r->poll_ms);
-    r->next = mono_after_ms(mono_now(), held_back ? r->held_back_ms : r->poll_ms);
+/* Nothing of the window before must be read again, but what is gone or was forgotten. */
+static void take_window(struct relay *r, const PGresult *result) {
+    const bool keep_past = flight_count(&r->flight) > 0 || r->passed_count > 0;
+    if (!outbox_take_window(&r->cursor, result, keep_past)) {
+        log_error("the database answered with a snapshot in a form not known here");
+        rest(r);
+    }
+    r->singly = false;
 }
 
-/* Sends the events of the batch, up to the first one that cannot be sent now. */
-static void send_batch(struct relay *r, const struct outbox_batch *batch) {
+/* Sends the events of the batch, up to the first one that cannot be sent now. Returns how many have
+ * been seen to. */
+static int send_events(struct relay *r, const struct outbox_batch *batch) {
     struct outbox_event event;
-    int64_t bytes = 0;
-    int seen_to = 0;
     int at = 0;
     if (r->flight.open.count == 0)
         r->last_report = mono_now();
     for (; at < batch->count; at++) {
-        outbox_event_at(batch, at, &event);
-        struct outbox_place *own = outbox_cursor_of(&r->cursor, event.foreign);
-        if (!outbox_is_after(event.place, *own))
-            continue; /* a foreign one that is on its way already */
-        if (!see_to(r, &event))
+        if (!outbox_event_at(batch, at, &r->payload, &event)) {
+            r->full = true;
             break;
-        *own = event.place;
-        bytes += (int64_t)event.payload.length;
-        seen_to++;
+        }
+        if (!flight_is_done(&r->flight, event.place) && !see_to(r, &event))
+            break;
+        r->cursor.at = event.place;
     }
-    if (seen_to > 0) {
+    buffer_shrink(&r->payload, PAYLOAD_KEPT_BYTES);
+    if (r->singly && !outbox_is_after(r->singly_to, r->cursor.at))
+        r->singly = false;
+    return at;
+}
+
+/* Reads on at once if there is more, else begins the next window after a while. */
+static void send_batch(struct relay *r, const struct outbox_batch *batch) {
+    const int seen_to = send_events(r, batch);
+    const bool cut = seen_to < batch->count;
+    if (seen_to > 0)
         log_debug("sent %d events", seen_to);
-        r->held_back_ms = 0;
-    }
-    const bool cut = at < batch->count;
-    const bool limited = batch->count == r->asked_events || bytes >= READ_BYTES;
-    plan_next_read(r, cut || (limited && seen_to > 0), batch->held_back);
-    if (cut && r->full && r->flight.open.count == 0)
+    if (cut && r->full && r->flight.open.count == 0) {
         rest(r); /* no report will come that could make room */
+    } else if (!cut && !batch->more) {
+        r->cursor.at_end = true;
+        if (!r->notified)
+            rest(r);
+    }
 }
 
 static void take_read(struct relay *r, const PGresult *result) {
@@ -331,10 +321,12 @@ static void session_answered(void *context, PGresult *result) {
         take_refusal(r, result);
     else if (question == RELAY_ASKED_LEAD)
         take_lead(r, result);
+    else if (question == RELAY_ASKED_WINDOW)
+        take_window(r, result);
     else if (question == RELAY_ASKED_READ)
         take_read(r, result);
     else if (question == RELAY_ASKED_DELETE)
-        flight_drop_taken(&r->flight, r->deleting);
+        flight_drop_taken(&r->flight);
     else
         take_depth(r, result);
     PQclear(result);
@@ -370,24 +362,26 @@ static void session_failed(void *context) {
 static void session_notified(void *context) {
     struct relay *r = context;
     r->notified = true;
-    if (r->state == RELAY_LEADING && r->held_back_ms == 0)
+    if (r->state == RELAY_LEADING)
         r->next = mono_now();
 }
 
 /* --- what to ask next --------------------------------------------------------------------- */
 
+/* When nothing is on its way and nothing to be deleted, what counts is the beginning of a row whose
+ * end is yet to be read. */
 static bool has_room(const struct relay *r) {
-    if (r->singly > 0)
+    if (r->flight.open.count == 0 && !flight_can_delete(&r->flight))
+        return true;
+    if (r->singly)
         return r->flight.open.count == 0;
     return r->in_flight_max - flight_count(&r->flight) >= least(r->batch, r->in_flight_max) &&
            r->flight.bytes + READ_BYTES <= RELAY_IN_FLIGHT_BYTES &&
            (!r->full || r->flight.open.count == 0);
 }
 
-/* Not while there are rows behind the cursor, which a failure has moved back, that Kafka has. */
 static bool may_read(const struct relay *r) {
-    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed && has_room(r) &&
-           (!r->settling || r->flight.taken.count == 0);
+    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed && has_room(r);
 }
 
 static enum relay_question choose(const struct relay *r, mono_time now) {
@@ -397,27 +391,31 @@ static enum relay_question choose(const struct relay *r, mono_time now) {
     if (r->state == RELAY_LEADING && !mono_is_before(now, r->next_depth))
         return RELAY_ASKED_DEPTH;
     const bool reads = due && may_read(r);
-    const bool deletes = r->flight.taken.count > 0 && !mono_is_before(now, r->next_delete);
+    const bool deletes = flight_can_delete(&r->flight) && !mono_is_before(now, r->next_delete);
     if (deletes && (!reads || r->last_question == RELAY_ASKED_READ))
         return RELAY_ASKED_DELETE;
-    return reads ? RELAY_ASKED_READ : RELAY_ASKED_NOTHING;
+    if (!reads)
+        return RELAY_ASKED_NOTHING;
+    return r->cursor.at_end ? RELAY_ASKED_WINDOW : RELAY_ASKED_READ;
 }
 
 static const char *put_read(struct relay *r) {
     const struct outbox_limits limits = {
-        .events = r->singly > 0 ? 1 : (int32_t)least(r->batch, r->in_flight_max),
+        .events = r->singly ? 1 : (int32_t)least(r->batch, r->in_flight_max),
         .payload_bytes = r->payload_bytes_max,
         .bytes = READ_BYTES,
     };
-    r->asked_events = limits.events;
-    r->notified = false;
-    r->settling = false;
     outbox_put_read(&r->params, &r->cursor, &limits);
     return OUTBOX_READ;
 }
 
+static const char *put_window(struct relay *r) {
+    r->notified = false;
+    return OUTBOX_WINDOW;
+}
+
 static const char *put_delete(struct relay *r) {
-    r->deleting = flight_put_taken(&r->flight, &r->params, r->batch);
+    flight_put_taken(&r->flight, &r->params, r->batch);
     return OUTBOX_DELETE;
 }
 
@@ -430,7 +428,9 @@ static const char *put_depth(struct relay *r, mono_time now) {
 static void ask(struct relay *r, enum relay_question question, mono_time now) {
     const char *statement = OUTBOX_LEAD;
     params_clear(&r->params);
-    if (question == RELAY_ASKED_READ)
+    if (question == RELAY_ASKED_WINDOW)
+        statement = put_window(r);
+    else if (question == RELAY_ASKED_READ)
         statement = put_read(r);
     else if (question == RELAY_ASKED_DELETE)
         statement = put_delete(r);
@@ -455,7 +455,8 @@ bool relay_init(struct relay *r, struct poller *poller, const struct settings *s
     if (!producer_init(&r->producer, poller, settings, &producer_owner))
         return false;
     params_init(&r->params);
-    r->notification_topic = settings->availability_guard_notification_topic;
+    r->topics[OUTBOX_NOTIFICATION] = settings->availability_guard_notification_topic;
+    r->topics[OUTBOX_INVENTORY] = settings->inventory_events_topic;
     r->poll_ms = settings->relay_poll_interval_ms;
     r->batch = (int32_t)settings->relay_batch;
     r->in_flight_max = settings->relay_in_flight_max;
@@ -484,6 +485,8 @@ void relay_exit(struct relay *r) {
     session_exit(&r->session);
     producer_exit(&r->producer);
     flight_clear(&r->flight);
+    outbox_cursor_free(&r->cursor);
+    buffer_free(&r->payload);
     params_exit(&r->params);
 }
 
@@ -493,7 +496,8 @@ static void prepare_report(struct relay *r, mono_time now) {
 }
 
 static void end_drain(struct relay *r, mono_time now) {
-    if (flight_count(&r->flight) == 0 || !mono_is_before(now, r->drain_until))
+    const bool is_idle = r->flight.open.count == 0 && !flight_can_delete(&r->flight);
+    if (is_idle || !mono_is_before(now, r->drain_until))
         r->state = RELAY_DONE;
 }
 
@@ -524,7 +528,7 @@ mono_time relay_deadline(const struct relay *r) {
         due = mono_earlier(due, r->next);
     if (r->state == RELAY_LEADING)
         due = mono_earlier(due, r->next_depth);
-    return r->flight.taken.count > 0 ? mono_earlier(due, r->next_delete) : due;
+    return flight_can_delete(&r->flight) ? mono_earlier(due, r->next_delete) : due;
 }
 
 void relay_stop(struct relay *r, mono_time now) {

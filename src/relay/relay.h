@@ -9,9 +9,11 @@
  *        +---connection lost---+                          +-- nothing left, or time is over
  *
  * While it leads, one statement at a time is under way: events are read in batches and sent, until
- * RELAY_IN_FLIGHT_MAX of them or RELAY_IN_FLIGHT_BYTES are on their way; what Kafka has taken is
- * deleted in batches. A notification of the database wakes it, or RELAY_POLL_INTERVAL_MS has
- * passed.
+ * RELAY_IN_FLIGHT_MAX of them or RELAY_IN_FLIGHT_BYTES are on their way; rows whose events Kafka
+ * has taken are deleted in batches. When a window (outbox.h) has been read, the next one begins
+ * after RELAY_POLL_INTERVAL_MS, or when a notification of the database comes. Only announcements
+ * of manual releases come with one: for inventory events it would make their commits wait for each
+ * other.
  *
  * No event is lost: a row goes only after Kafka's report. Any trouble ends in one of two ways, and
  * in both an event may be sent a second time, with the same event id:
@@ -53,6 +55,7 @@ enum relay_state {
 enum relay_question {
     RELAY_ASKED_NOTHING,
     RELAY_ASKED_LEAD,
+    RELAY_ASKED_WINDOW,
     RELAY_ASKED_READ,
     RELAY_ASKED_DELETE,
     RELAY_ASKED_DEPTH,
@@ -63,31 +66,28 @@ struct relay {
     struct producer producer;
     struct params params;
     struct flight flight;
+    struct buffer payload; /* of the event that is being sent */
     enum relay_state state;
     enum relay_question question;
     enum relay_question last_question;
 
     /* settings */
-    const char *notification_topic;
+    const char *topics[OUTBOX_STREAMS]; /* NULL: none is known */
     int64_t poll_ms;
     int32_t batch;
     int64_t in_flight_max;
     int32_t payload_bytes_max;
 
     /* reading */
-    struct outbox_cursor cursor; /* what is behind it has been sent, or passed over */
-    struct outbox_cursor passed; /* what was passed over up to here has been told */
-    int32_t asked_events;        /* the limit of the read that is under way */
-    mono_time next;              /* not before this is the next lead asked for, or batch read */
-    int64_t held_back_ms;        /* pause while an open transaction holds events back */
-    bool notified;               /* since the last read began */
-    int64_t singly;              /* so many events are yet to be sent one at a time */
-    bool full;                   /* the client takes no more until it has reported something */
-    bool settling; /* the cursor was moved back: delete what Kafka has before reading */
+    struct outbox_cursor cursor;   /* what is behind it has been sent, or passed over */
+    mono_time next;                /* not before this is the next lead asked for, or batch read */
+    bool notified;                 /* since the window began */
+    bool singly;                   /* events are sent one at a time, */
+    struct outbox_place singly_to; /* up to this one of the window */
+    bool full;                     /* the client takes no more until it has reported something */
 
     /* deleting */
     mono_time next_delete;
-    int64_t deleting; /* how many the delete under way is for */
 
     /* trouble with the client: to be seen to in relay_tick() */
     bool failed;

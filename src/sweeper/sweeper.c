@@ -192,6 +192,7 @@ void sweeper_init(struct sweeper *s, struct poller *poller, const struct setting
         .conninfo = conninfo,
         .connect_timeout_ms = settings->db_connect_timeout_ms,
         .statement_timeout_ms = settings->db_statement_timeout_ms,
+        .inventory_events = settings->availability_guard_inventory_events_enabled,
         .schema_version = STATEMENTS_SCHEMA_VERSION,
         .prepare = PREPARE,
     };

@@ -87,7 +87,7 @@ def test_announcements(bench):
     [stream] = result["streams"]
     assert stream["releases"] == 40
     assert 0 < stream["lag"]["p50_ms"] <= stream["lag"]["p99_ms"] <= stream["lag"]["max_ms"]
-    assert result["backlog"]["per_second"] > 0
+    assert result["backlog"]["per_second"] > 0 and result["inventory"]["per_second"] > 0
     assert "release to webhook" in text
 
 

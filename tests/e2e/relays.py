@@ -25,7 +25,13 @@ SELECT 'notification', e.event_id, %s, e.tenant_id, e.lock_id, e.payload, clock_
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[])
   WITH ORDINALITY AS e (event_id, tenant_id, lock_id, payload, number)
 ORDER BY e.number
-RETURNING event_id::text, xid::text::bigint, id
+RETURNING event_id::text, id
+"""
+
+# As the guard holds the rows of the locks that it writes of.
+HOLD = """
+SELECT pg_advisory_xact_lock(hashtextextended(h.lock_id, 0))
+FROM (SELECT DISTINCT unnest(%s) AS lock_id ORDER BY 1) AS h
 """
 
 LEADERS = """
@@ -41,7 +47,7 @@ class Event:
     tenant_id: str
     lock_id: str
     payload: str
-    place: tuple = ()  # (transaction, number): the order in which it must arrive
+    place: int = 0  # of its row: among the events of a lock, the order in which it must arrive
 
 
 def new_event(lock_id=None, payload=None):
@@ -65,11 +71,16 @@ class Outbox:
 
     def add(self, events, notify=True):
         """Adds events, in one transaction unless one is open; gives them with their places."""
+        if self.connection.autocommit:
+            with self.transaction():
+                return self.add(events, notify)
+        locks = [e.lock_id for e in events]
         with self.connection.cursor() as cursor:
+            cursor.execute(HOLD, (locks,))
             cursor.execute(INSERT, (EVENT_TYPE, [e.event_id for e in events],
-                                    [e.tenant_id for e in events], [e.lock_id for e in events],
+                                    [e.tenant_id for e in events], locks,
                                     [e.payload for e in events]))
-            places = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+            places = dict(cursor.fetchall())
             if notify:
                 cursor.execute("NOTIFY guard_outbox")
         return [dataclasses.replace(e, place=places[e.event_id]) for e in events]
@@ -100,7 +111,7 @@ class Outbox:
 
     def event_ids(self):
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT event_id::text FROM guard.outbox ORDER BY xid, id")
+            cursor.execute("SELECT event_id::text FROM guard.outbox ORDER BY id")
             return [row[0] for row in cursor.fetchall()]
 
     def is_empty(self):
@@ -243,15 +254,20 @@ def check_complete(messages, events):
     assert not got - wanted, f"{len(got - wanted)} messages are of no event"
 
 
-def check_order(messages, events):
-    """Each partition has its events, when seen first, in the order of the outbox."""
+def check_order(messages, events, of=lambda message: message.partition):
+    """Each partition has its events, when seen first, in the order of the outbox; or each lock
+    (of=by_lock), where transactions ran at the same time."""
     places = {e.event_id: e.place for e in events}
     last = {}
     for message in first_seen(messages):
         place = places[message.event_id]
-        before = last.get(message.partition, (0, 0))
+        before = last.get(of(message), 0)
         assert before < place, f"{place} comes after {before}"
-        last[message.partition] = place
+        last[of(message)] = place
+
+
+def by_lock(message):
+    return message.key
 
 
 def check_contents(messages, events):

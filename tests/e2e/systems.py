@@ -79,6 +79,7 @@ def kafka_settings():
              "COMMAND_CENTER_TOPIC": f"commands-{mark}",
              "INVENTORY_EVENTS_DLQ_TOPIC": f"inventory-{mark}.dlq",
              "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP": f"commands-{mark}",
+             "INVENTORY_EVENTS_TOPIC": f"inventory-{mark}",
              "KAFKA_PROPERTY_SESSION_TIMEOUT_MS": "6000"}
     if os.environ.get("KAFKA_BROKERS"):
         found["KAFKA_BROKERS"] = os.environ["KAFKA_BROKERS"]

@@ -14,7 +14,7 @@ EVENT_FIELDS = ["type", "sentAt", "lockId", "tenantId", "reservationId", "roomTy
 
 
 def events(database, lock_id):
-    return database.rows("SELECT * FROM guard.outbox WHERE lock_id = %s ORDER BY xid, id",
+    return database.rows("SELECT * FROM guard.outbox WHERE lock_id = %s ORDER BY id",
                          (lock_id,))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from database import Database
 from kafka import Reader, make_topic
-from relays import (Outbox, Relay, check_complete, check_contents, check_once, check_order,
+from relays import (Outbox, Relay, by_lock, check_complete, check_contents, check_once, check_order,
                     is_instrumented, new_event, relay_house)
 from shape import new_id
 from systems import wait_for
@@ -135,45 +135,42 @@ def test_without_notifications_it_looks_by_itself(house, outbox, topic, name):
 
 
 def test_order_and_completeness_among_transactions(house, outbox, topic, name):
-    """5,000 events of eight writers. Meanwhile a transaction stays open that was there before the
-    second half: nothing of that half may pass, because what the open one still writes comes
-    first."""
+    """5,000 events of eight writers. Meanwhile a transaction stays open that has written before
+    and after half of them: it holds up its own events only."""
     with Relay(house, name, topic) as relay, Reader(house.brokers, topic) as reader, \
          Outbox(house.system.service_dsn) as slow:
         with Writers(house.system.service_dsn, 8, 300) as first:
             pass
-        reader.wait(len(first.events), SOON)
         with slow.transaction():
-            early = slow.add([new_event()])
+            early = slow.add([new_event()], notify=False)
             with Writers(house.system.service_dsn, 8, 325) as second:
                 pass
-            # A relay that skipped would have had every chance: it has been woken many times.
-            wait_for(lambda: len(outbox.event_ids()) == len(second.events), SOON, "all is written")
-            late = slow.add([new_event()])
-            assert len(reader.to_end()) == len(first.events)
+            reader.wait(len(first.events) + len(second.events), SOON)
+            late = slow.add([new_event(early[0].lock_id)], notify=False)
+            check_complete(reader.to_end(), first.events + second.events)
         events = first.events + early + second.events + late
         assert len(events) == 5002
         reader.wait(len(events), SOON)
         wait_empty(outbox)
         check_complete(reader.messages, events)
         check_contents(reader.messages, events)
-        check_order(reader.messages, events)
+        check_order(reader.messages, events, by_lock)
         check_once(reader.messages)
         assert relay.runs()
 
 
-def test_events_held_back_are_sent_soon_after(house, outbox, topic, name):
-    """The transaction in the way ends without a notification, and the poll is an hour away."""
-    with Relay(house, name, topic, RELAY_POLL_INTERVAL_MS=3_600_000) as relay, \
-         Reader(house.brokers, topic) as reader, Outbox(house.system.service_dsn) as slow:
-        wait_for(lambda: relay.said("this process leads"), SOON, "the relay leads")
+def test_what_is_rolled_back_is_never_sent(house, outbox, topic, name):
+    with Relay(house, name, topic), Reader(house.brokers, topic) as reader, \
+         Outbox(house.system.service_dsn) as slow:
         with pytest.raises(ZeroDivisionError), slow.transaction():
-            slow.add([new_event()], notify=False)
-            held = outbox.add([new_event()])
-            assert reader.to_end() == []
+            slow.add([new_event()])
+            sent = outbox.add([new_event()])
+            reader.wait(1, SOON)
             raise ZeroDivisionError  # rolls back
-        reader.wait(1, SOON)
-        check_complete(reader.messages, held)
+        sent += outbox.add([new_event()])
+        reader.wait(2, SOON)
+        wait_empty(outbox)
+        check_complete(reader.to_end(), sent)
 
 
 def test_events_of_another_server_are_sent_too(house, outbox, topic, name):
@@ -220,7 +217,7 @@ def test_killed_again_and_again(house, outbox, topic, name):
         reader.to_end()
         check_complete(reader.messages, writers.events)
         check_contents(reader.messages, writers.events)
-        check_order(reader.messages, writers.events)
+        check_order(reader.messages, writers.events, by_lock)
         assert len(relay.said("this process leads")) >= 3, "it never came to work"
 
 

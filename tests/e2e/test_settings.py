@@ -41,7 +41,7 @@ INTEGERS = {
     "COMMANDS_RETENTION_DAYS": ("30", 1, 36600),
     "RELAY_BATCH": ("500", 1, 10000),
     "RELAY_IN_FLIGHT_MAX": ("10000", 1, 1000000),
-    "RELAY_POLL_INTERVAL_MS": ("1000", 10, 3600000),
+    "RELAY_POLL_INTERVAL_MS": ("100", 10, 3600000),
 }
 TEXTS = {
     "HOST": "0.0.0.0",
@@ -63,6 +63,8 @@ TEXTS = {
     "GUARD_METRICS_FILE": "/run/availability-guard/metrics",
     "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED": "true",
     "AVAILABILITY_GUARD_ADMIN_TOKENS": "",
+    "AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED": "true",
+    "INVENTORY_EVENTS_TOPIC": "inventory.events.shadow",
     "AVAILABILITY_GUARD_NOTIFICATIONS_ENABLED": "true",
     "AVAILABILITY_GUARD_NOTIFICATION_TOPIC": "availability-guard.notifications",
     "AVAILABILITY_GUARD_NOTIFICATION_DLQ_TOPIC": "availability-guard.notifications.dlq",

@@ -90,7 +90,7 @@ SELECT is(pg_temp.outcomes(pg_temp.req(11, 0, 3, room => 111, property => 7, res
                                        correlation => 'c', metadata => '{"a": 1}')),
           '1 LOCKED 11, 2 LOCKED 12, 3 LOCKED 13', 'three locks');
 CREATE TEMP TABLE first AS SELECT * FROM inventory_locks_shadow;
-SELECT guard.bulk_release(pg_temp.u(1), ARRAY[pg_temp.u(11)], 'BULK', 'b', pg_temp.u(500));
+SELECT guard.bulk_release(pg_temp.u(1), ARRAY[pg_temp.u(11)], 'BULK', 'b', pg_temp.u(500), 'bulk');
 SELECT pg_temp.expire(12);
 SELECT pg_temp.expire(13);
 UPDATE inventory_locks_shadow SET status = 'EXPIRED' WHERE id = pg_temp.u(13);

@@ -2,6 +2,8 @@
 -- rows is in audit.sql; several sessions at once are in test_concurrency.py.
 BEGIN;
 \ir support/helpers.psql
+-- Only announcements are in the outbox then; inventory events: inventory_events.sql.
+SET LOCAL availability_guard.inventory_events = off;
 SELECT plan(51);
 
 -- What a call asks for; numbers stand for ids, as in req().

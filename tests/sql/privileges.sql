@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(91);
+SELECT plan(94);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -54,21 +54,24 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.lock_one(
     '00000000-0000-0000-0000-000000000004', NULL, now(), now() + interval '1 day', 60, 'r', NULL, NULL)$$, 'lock_one');
 SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb])$$, 'release_batch');
+    ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb], 'api')$$, 'release_batch');
 SELECT is((SELECT status FROM pg_temp.row_of(2)), 'RELEASED', 'has released');
 SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-000000000001',
-    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$,
+    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009', 'bulk')$$,
           'bulk_release');
 SELECT pg_temp.allowed($$SELECT * FROM guard.get_batch(ARRAY['00000000-0000-0000-0000-000000000001'::uuid],
     ARRAY['00000000-0000-0000-0000-000000000001'::uuid])$$, 'get_batch');
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_page('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
     'list_page');
 -- What the version before works with, until it is replaced.
-SELECT pg_temp.allowed($$SELECT * FROM guard.lock_batch(
-    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
-    ARRAY[NULL]::uuid[], ARRAY[now()], ARRAY[now() + interval '1 day'], ARRAY[60], ARRAY['r'],
-    ARRAY[NULL]::text[], ARRAY[NULL]::jsonb[])$$, 'lock_batch without keys');
+SELECT pg_temp.allowed($$SELECT * FROM guard.release_batch(
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000002'::uuid],
+    ARRAY[NULL]::uuid[], ARRAY['r'], ARRAY['c'], ARRAY['{"a": 1}'::jsonb])$$, 'release_batch without a door');
+SELECT pg_temp.allowed($$SELECT guard.bulk_release('00000000-0000-0000-0000-000000000001',
+    ARRAY['00000000-0000-0000-0000-000000000002'::uuid], 'r', 'c', '00000000-0000-0000-0000-000000000009')$$,
+          'bulk_release without a door');
+SELECT pg_temp.allowed($$SELECT * FROM guard.read_outbox('0', 0, 10)$$, 'read_outbox');
+SELECT pg_temp.allowed($$SELECT guard.delete_outbox('{}', '{}')$$, 'delete_outbox');
 SELECT pg_temp.allowed($$SELECT * FROM guard.get_lock('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000003')$$,
     'get_lock');
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000-000000000001', NULL, NULL, NULL, 'ACTIVE', now(), now(), NULL, 1)$$,
@@ -76,19 +79,19 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.list_locks('00000000-0000-0000-0000
 SELECT pg_temp.allowed($$SELECT * FROM guard.sweep_expired(10)$$, 'sweep_expired');
 -- Manual releases, the trail, the outbox and the ledger.
 SELECT pg_temp.allowed($$SELECT * FROM guard.manual_release_batch(
-    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000003'::uuid],
+    ARRAY['00000000-0000-0000-0000-000000000001'::uuid], ARRAY['00000000-0000-0000-0000-000000000004'::uuid],
     ARRAY[NULL]::uuid[], ARRAY['00000000-0000-0000-0000-000000000021'::uuid], ARRAY['00000000-0000-0000-0000-000000000022'::uuid],
     ARRAY['why'], ARRAY['a'], ARRAY['b'], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY['{"a": 1}'::jsonb],
     ARRAY['["x"]'::jsonb])$$, 'manual_release_batch');
-SELECT is((SELECT status FROM pg_temp.row_of(3)), 'RELEASED', 'has released by force');
+SELECT is((SELECT status FROM pg_temp.row_of(4)), 'RELEASED', 'has released by force');
 SELECT is((SELECT count(*) FROM inventory_lock_audits), 1::bigint, 'with an audit row');
 SELECT pg_temp.allowed($$SELECT * FROM guard.list_audits('00000000-0000-0000-0000-000000000001', NULL, NULL, now(), now(), true, 9, 1)$$,
     'list_audits');
 SELECT pg_temp.allowed($$SELECT * FROM guard.verify_audit_chains()$$, 'verify_audit_chains');
 SELECT is((SELECT problem FROM guard.verify_audit_chains()), NULL, 'which finds nothing');
-SELECT pg_temp.allowed($$SELECT * FROM guard.read_outbox('0', 0, 10)$$, 'read_outbox');
-SELECT is((SELECT count(*) FROM guard.outbox), 1::bigint, 'the event of the release');
-SELECT pg_temp.allowed($$SELECT guard.delete_outbox(array_agg(xid), array_agg(id)) FROM guard.outbox$$, 'delete_outbox');
+SELECT pg_temp.allowed($$SELECT * FROM guard.read_events(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_events');
+SELECT is((SELECT count(*) FROM guard.outbox WHERE stream = 'notification'), 1::bigint, 'the event of the release');
+SELECT pg_temp.allowed($$SELECT guard.delete_events(array_agg(id)) FROM guard.outbox$$, 'delete_events');
 SELECT is_empty('SELECT * FROM guard.outbox', 'has deleted');
 SELECT pg_temp.allowed($$SELECT guard.record_delivery('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000022', 'sms', 'DEAD', 1)$$,
     'record_delivery');

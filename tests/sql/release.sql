@@ -59,7 +59,7 @@ SELECT is((SELECT string_agg(ordinal || ' ' || outcome, ', ' ORDER BY ordinal) F
               ARRAY[pg_temp.u(21), pg_temp.u(22), pg_temp.u(98), pg_temp.u(2)],
               ARRAY[NULL, pg_temp.u(6), NULL, NULL],
               ARRAY['A', 'B', 'C', 'D'], ARRAY[NULL, NULL, NULL, NULL]::text[],
-              ARRAY[NULL, NULL, NULL, NULL]::jsonb[])),
+              ARRAY[NULL, NULL, NULL, NULL]::jsonb[], 'api')),
           '1 RELEASED, 2 NOT_FOUND, 3 NOT_FOUND, 4 RELEASED', 'each answer to its request');
 SELECT results_eq(
     $$SELECT tenant_id, pg_temp.n(id), status, release_reason FROM inventory_locks_shadow
@@ -78,7 +78,7 @@ CREATE FUNCTION pg_temp.bulk(release integer, correlation text DEFAULT NULL, ten
 RETURNS integer LANGUAGE sql AS $$
     SELECT guard.bulk_release(pg_temp.u(tenant),
         ARRAY[pg_temp.u(31), pg_temp.u(32), pg_temp.u(33), pg_temp.u(34), pg_temp.u(31), pg_temp.u(97)],
-        'BULK_RELEASE', correlation, pg_temp.u(release))
+        'BULK_RELEASE', correlation, pg_temp.u(release), 'bulk')
 $$;
 SELECT is(pg_temp.bulk(901), 2, 'the active ones are counted, each once');
 SELECT results_eq(
@@ -102,7 +102,7 @@ SELECT is(pg_temp.outcomes(pg_temp.req(31, 0, 1, room => 301)), '1 LOCKED 31',
           'a released lock granted anew');
 SELECT is(pg_temp.bulk(901), 2,
           'is released by a repetition too: whoever sent it has no answer yet');
-SELECT is(guard.bulk_release(pg_temp.u(1), '{}', 'BULK_RELEASE', NULL, pg_temp.u(904)), 0,
+SELECT is(guard.bulk_release(pg_temp.u(1), '{}', 'BULK_RELEASE', NULL, pg_temp.u(904), 'bulk'), 0,
           'nothing to release');
 
 SELECT * FROM finish();

@@ -77,7 +77,7 @@ class Session:
         nulls = [None] * len(pairs)
         return self.execute(
             "SELECT * FROM guard.release_batch(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[],"
-            " %s::text[], %s::jsonb[]) ORDER BY ordinal",
+            " %s::text[], %s::jsonb[], 'api') ORDER BY ordinal",
             ([tenant for tenant, _ in pairs], [id_ for _, id_ in pairs], nulls,
              ["TEST"] * len(pairs), nulls, nulls))
 

@@ -11,6 +11,8 @@ from sessions import TENANTS, Request, Session, in_threads
 
 WRITE = ("INSERT INTO guard.outbox (stream, event_id, event_type, tenant_id, lock_id, payload,"
          " created_at) VALUES ('notification', %s, 'type', %s, %s, '{}', clock_timestamp())")
+READ = ("SELECT * FROM guard.read_events(%s::pg_snapshot, %s, %s, %s::pg_snapshot,"
+        " 9223372036854775807, 0, %s, 1000, 1000000)")
 
 
 @pytest.fixture
@@ -32,114 +34,183 @@ def write(session, number):
     session.execute(WRITE, (uuid.UUID(int=number), TENANTS[0], TENANTS[0]))
 
 
-def read(session, behind=("0", 0), limit=100):
-    return session.execute("SELECT * FROM guard.read_outbox(%s::xid8, %s, %s)", (*behind, limit))
+def number_of(event):
+    return event.event_id.int
 
 
-def numbers(rows):
-    return [row.event_id.int for row in rows]
+def numbers(events):
+    return [number_of(event) for event in events]
 
 
-def test_what_is_open_holds_up_what_came_after(open_session):
-    one, two, reader = open_session(), open_session(), open_session()
+class Reader:
+    """Reads windows as the relay does. What it has read stays in the table until delete()."""
+
+    def __init__(self, session, page=100):
+        self._session = session
+        self._page = page
+        self._past = None
+        self._open = []
+
+    def window(self):
+        """All events of the next window."""
+        session = self._session
+        (now,), = session.execute("SELECT pg_current_snapshot()::text")
+        place, found, more = (0, 0), [], True
+        while more:
+            events = session.execute(READ, (now, *place, self._past, self._page))
+            more = bool(events) and events[0].more
+            found += events
+            if events:
+                place = (events[-1].id, events[-1].ordinal)
+        self._past = now
+        self._open += found
+        return found
+
+    def delete(self, keep=0):
+        """Takes out the rows of what has been read, but for those of the last few events."""
+        done = {event.id for event in self._open[:len(self._open) - keep]}
+        done -= {event.id for event in self._open[len(self._open) - keep:]}
+        self._open = [event for event in self._open if event.id not in done]
+        assert self._session.execute("SELECT guard.delete_events(%s::bigint[])", (list(done),)) \
+            == [(len(done),)]
+
+
+def test_what_is_open_holds_up_nothing_else(open_session):
+    one, two, reader = open_session(), open_session(), Reader(open_session())
     write(two, 1)
     one.begin()
     write(one, 2)
     write(two, 3)
-    assert numbers(read(reader)) == [1], "3 would be read before 2"
+    assert numbers(reader.window()) == [1, 3]
     one.end()
-    assert numbers(read(reader)) == [1, 2, 3]
+    write(two, 4)
+    assert numbers(reader.window()) == [2, 4], "it appears before places that were read"
+    assert reader.window() == []
 
 
-def test_what_is_undone_holds_up_nothing_any_more(open_session):
-    one, two, reader = open_session(), open_session(), open_session()
+def test_what_is_committed_during_a_window_is_in_the_next(open_session):
+    one, two, session = open_session(), open_session(), open_session()
     one.begin()
     write(one, 1)
-    write(two, 2)
-    assert numbers(read(reader)) == []
+    for number in range(2, 7):
+        write(two, number)
+    (now,), = session.execute("SELECT pg_current_snapshot()::text")
+    first = session.execute(READ, (now, 0, 0, None, 2))
+    one.end()
+    write(two, 7)
+    rest = session.execute(READ, (now, first[-1].id, first[-1].ordinal, None, 100))
+    assert (numbers(first), numbers(rest)) == ([2, 3], [4, 5, 6])
+    (then,), = session.execute("SELECT pg_current_snapshot()::text")
+    assert numbers(session.execute(READ, (then, 0, 0, now, 100))) == [1, 7]
+
+
+def test_what_is_undone_is_never_read(open_session):
+    one, reader = open_session(), Reader(open_session())
+    one.begin()
+    write(one, 1)
+    assert reader.window() == []
     one.end("ROLLBACK")
-    assert numbers(read(reader)) == [2]
-
-
-def test_an_event_that_is_written_late_is_read_in_the_order_of_transactions(open_session):
-    """Its transaction began before another one that has committed already."""
-    one, two, reader = open_session(), open_session(), open_session()
-    one.begin()
-    one.execute("SELECT pg_current_xact_id()")
-    write(two, 2)
-    assert numbers(read(reader)) == []
-    write(one, 1)
-    one.end()
-    rows = read(reader)
-    assert numbers(rows) == [1, 2]
-    assert int(rows[0].xid) < int(rows[1].xid) and rows[0].id > rows[1].id
-
-
-def test_who_only_reads_holds_up_nobody(open_session):
-    one, two, reader = open_session(), open_session(), open_session()
-    one.begin()
-    one.execute("SELECT count(*) FROM guard.outbox")
-    write(two, 1)
-    assert numbers(read(reader)) == [1]
-    one.end()
+    assert reader.window() == []
 
 
 def test_a_savepoint_changes_no_order(open_session):
-    one, two, reader = open_session(), open_session(), open_session()
+    one, two, reader = open_session(), open_session(), Reader(open_session())
     one.begin()
     write(one, 1)
     write(two, 3)
     one.execute("SAVEPOINT s")
     write(one, 2)
     one.end()
-    assert numbers(read(reader)) == [1, 2, 3]
+    assert numbers(reader.window()) == [1, 3, 2]
 
 
-def test_a_reader_that_goes_on_misses_nothing(open_session):
-    """Transactions of any length, some undone, while somebody reads on from the last event."""
-    writers, turns = 6, 60
-    written, seen = set(), []
-    lock = threading.Lock()
-    left = [writers]
+def told(events, lock):
+    """What the events say of a lock, with the numbers of their transactions."""
+    return [event.event_type.removeprefix("inventory.") for event in events
+            if event.lock_id.int == lock]
+
+
+@pytest.mark.parametrize("bystander", [False, True])
+def test_the_order_of_a_lock_is_not_that_of_transaction_numbers(open_session, bystander):
+    """A transaction has its number, and waits for a row that a later one has changed.
+
+    The bystander's number lies between theirs, and stays open: so everything below the oldest open
+    transaction is the release, and what it released is not in it."""
+    one, two, three = open_session(), open_session(), open_session()
+    reader = Reader(open_session())
+    one.begin()
+    (early,), = one.execute("SELECT pg_current_xact_id()::text::bigint")
+    if bystander:
+        three.begin()
+        three.execute("SELECT pg_current_xact_id()")
+    two.begin()
+    two.lock(Request(1, 0, 1, room=1))
+    (late,), = two.execute("SELECT pg_current_xact_id()::text::bigint")
+    two.end()
+    assert one.release((TENANTS[0], uuid.UUID(int=1)))[0].outcome == "RELEASED"
+    one.end()
+    assert early < late, "by transactions, the release would come first"
+    events = reader.window()
+    if bystander:
+        three.end()
+        events += reader.window()
+    assert told(events, 1) == ["locked", "released"]
+    assert reader.window() == []
+
+
+def test_a_reader_that_goes_on_has_every_lock_in_its_order(open_session):
+    """Transactions of any length on a few locks, some undone, beside some that only last."""
+    writers, turns, ids = 6, 60, 8
+    seen, left, lock = [], [writers], threading.Lock()
 
     def work(number):
         session, dice = open_session(), random.Random(number)
         for _ in range(turns):
-            mine = [dice.getrandbits(100) for _ in range(dice.randint(1, 3))]
+            mine = sorted(dice.sample(range(1, ids + 1), dice.randint(1, 3)))
             session.begin()
             if dice.random() < 0.5:
                 session.execute("SELECT pg_current_xact_id()")
             session.execute("SELECT pg_sleep(%s)", (dice.random() * 0.01,))
-            for event in mine:
-                write(session, event)
-            undone = dice.random() < 0.2
-            session.end("ROLLBACK" if undone else "COMMIT")
-            if not undone:
-                with lock:
-                    written.update(mine)
+            if dice.random() < 0.5:
+                session.lock(*(Request(i, 0, 1, room=i) for i in mine))
+            else:
+                session.release(*((TENANTS[0], uuid.UUID(int=i)) for i in mine))
+            session.execute("SELECT pg_sleep(%s)", (dice.random() * 0.003,))
+            session.end("ROLLBACK" if dice.random() < 0.2 else "COMMIT")
         with lock:
             left[0] -= 1
 
     def follow():
-        session, last = open_session(), ("0", 0)
+        reader, dice = Reader(open_session(), page=3), random.Random(99)
         while True:
             with lock:
                 finished = left[0] == 0
-            rows = read(session, last, 7)
-            seen.extend(rows)
-            if rows:
-                last = (rows[-1].xid, rows[-1].id)
-                done, = session.execute("SELECT guard.delete_outbox(%s::xid8[], %s::bigint[])",
-                                        ([row.xid for row in rows], [row.id for row in rows]))
-                assert done == (len(rows),)
-            elif finished:
+            events = reader.window()
+            seen.extend(events)
+            reader.delete(keep=0 if finished else dice.randint(0, 5))
+            if finished and not events:
                 return
 
     in_threads(writers + 1, lambda number: work(number) if number < writers else follow())
-    assert len(seen) == len(written) > 200
-    assert {row.event_id.int for row in seen} == written
-    order = [(int(row.xid), row.id) for row in seen]
-    assert order == sorted(order)
+    session = open_session()
+    assert session.execute("SELECT count(*) FROM guard.outbox") == [(0,)]
+    assert len({(e.id, e.ordinal) for e in seen}) == len(seen) > 200, "an event was read twice"
+    for number in range(1, ids + 1):
+        mine = [event for event in seen if event.lock_id.int == number]
+        for before, after in zip(mine, mine[1:]):
+            if after.event_type == "inventory.released":
+                assert before.event_type == "inventory.locked"
+                assert before.fencing_token == after.fencing_token
+            elif before.event_type == "inventory.released":
+                assert before.fencing_token < after.fencing_token
+            else:  # a renewal
+                assert before.fencing_token == after.fencing_token
+                assert before.expires_at < after.expires_at
+        (status, token), = session.execute("SELECT status, fencing_token FROM"
+                                           " inventory_locks_shadow WHERE id = %s",
+                                           (uuid.UUID(int=number),))
+        assert mine[-1].fencing_token == token
+        assert (mine[-1].event_type == "inventory.released") == (status == "RELEASED")
 
 
 class Listener:

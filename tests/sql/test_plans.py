@@ -12,6 +12,7 @@ import scratch
 from sessions import Request, Session
 
 ROWS = 12000
+EVENT = uuid.UUID(int=4711)
 # What one statement of a batch of a few locks may read of the table at most.
 ROWS_READ_MAX = 60
 # As the service does at the start of each session.
@@ -96,7 +97,7 @@ def call_everything(session, first):
     session.release(*((tenant, id_) for id_ in ids))
     session.lock(*requests_from(first, start=5, end=6))
     nulls = "NULL, " * 3
-    for call in ("guard.bulk_release(%s, %s::uuid[], 'x', NULL, gen_random_uuid())",
+    for call in ("guard.bulk_release(%s, %s::uuid[], 'x', NULL, gen_random_uuid(), 'bulk')",
                  "guard.get_batch(ARRAY[%s::uuid], (%s::uuid[])[1:1])",
                  f"guard.list_page(%s, (%s::uuid[])[1], NULL, NULL, 'ACTIVE', {nulls}50)",
                  f"guard.list_page(%s, {nulls}{nulls}(%s::uuid[])[1], 50)",
@@ -130,16 +131,16 @@ def work_with_the_trail(session, first):
                             f" {order}, {beyond}, 50)",
                             {"tenant": tenant, "lock": uuid.UUID(int=first), "middle": middle,
                              "beyond": trail // 2})
-    read = "SELECT xid, id, event_id FROM guard.read_outbox(%s::xid8, %s, 50)"
-    rows = session.execute(read, ("0", 0))
-    session.execute(read, (rows[-1].xid, rows[-1].id))
-    session.execute(read, ("9223372036854775807", 0))
-    session.execute("SELECT guard.delete_outbox(%s::xid8[], %s::bigint[])",
-                    ([row.xid for row in rows[:10]], [row.id for row in rows[:10]]))
+    window = "pg_current_snapshot()"
+    read = "SELECT id, event_id FROM guard.read_events({}, %s, 0, {}, %s, 0, 50, 1000, 1000000)"
+    rows = session.execute(read.format(window, "NULL"), (0, 0))
+    session.execute(read.format(window, "NULL"), (rows[-1].id, 0))
+    session.execute(read.format(window, window), (0, rows[4].id))
+    session.execute("SELECT guard.delete_events(%s::bigint[])", ([row.id for row in rows[:10]],))
     for state in ("DEAD", "DELIVERED"):
         session.execute("SELECT guard.record_delivery(%s, %s, 'email', %s, 1)",
-                        (tenant, rows[0].event_id, state))
-    session.execute("SELECT * FROM guard.list_deliveries(%s, %s)", (tenant, rows[0].event_id))
+                        (tenant, EVENT, state))
+    session.execute("SELECT * FROM guard.list_deliveries(%s, %s)", (tenant, EVENT))
     session.execute("SELECT guard.purge_deliveries(5, 20)")
     session.execute("SELECT guard.purge_deliveries(50, 20)")
 

@@ -47,13 +47,14 @@ mono_time __wrap_mono_now(void) {
 /* --- an outbox ---------------------------------------------------------------------------- */
 
 static struct {
-    bool there[EVENTS_MAX]; /* event number i stands at {1, i + 1} */
+    bool there[EVENTS_MAX]; /* row i has the number i + 1 */
     int count;
+    int row_events;
     int payload_bytes;
     int deleted[EVENTS_MAX]; /* in their order */
     int deleted_count;
-    int reads;
-    int read_rows_max; /* the most that one read has given */
+    int windows;
+    int read_rows_max; /* the most events that one read has given */
     int refuses;       /* so many statements are still to fail, every other one */
     bool refused;      /* the last one has */
     const char *stream;
@@ -61,8 +62,13 @@ static struct {
 
 static struct session_owner owner; /* the relay's */
 static char asked[16];             /* the statement under way, or "" */
-static struct outbox_cursor asked_from;
-static int asked_rows;
+static struct {
+    int window; /* so many rows there were */
+    struct outbox_place at;
+    int past; /* 0: none */
+    struct outbox_place past_to;
+    int events;
+} asked_read;
 
 static void put_be(char *at, uint64_t value, int bytes) {
     for (int i = bytes - 1; i >= 0; i--, value >>= 8)
@@ -78,7 +84,7 @@ static uint64_t get_be(const char *at, int bytes) {
 
 static PGresult *result_of(const unsigned *types, int columns) {
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc attributes[16];
+    PGresAttDesc attributes[32];
     char name[] = "x";
     memset(attributes, 0, sizeof attributes);
     for (int i = 0; i < columns; i++) {
@@ -101,36 +107,60 @@ static void set_text(PGresult *result, int row, int column, const char *text) {
     ck_assert_int_eq(PQsetvalue(result, row, column, (char *)text, (int)strlen(text)), 1);
 }
 
-static void set_event(PGresult *result, int row, int number) {
+static void set_event(PGresult *result, int at, int row, int ordinal) {
+    const int number = row * outbox.row_events + ordinal - 1;
     char id[16] = {0};
     char payload[64];
     (void)snprintf(payload, sizeof payload, "{\"n\":%d}", number);
     put_be(id, (uint64_t)number, 16);
-    set_number(result, row, 0, 0, 1);
-    set_number(result, row, 1, 1, 8);
-    set_number(result, row, 2, (uint64_t)number + 1, 8);
-    set_number(result, row, 3, 0, 1);
-    set_number(result, row, 4, (uint64_t)outbox.payload_bytes, 4);
-    for (int column = 5; column < 8; column++)
-        ck_assert_int_eq(PQsetvalue(result, row, column, id, sizeof id), 1);
-    set_text(result, row, 8, outbox.stream);
-    set_text(result, row, 9, "an.event");
-    set_text(result, row, 10, payload);
+    set_number(result, at, 1, (uint64_t)row + 1, 8);
+    set_number(result, at, 2, (uint64_t)ordinal, 4);
+    set_number(result, at, 3, (uint64_t)outbox.row_events, 4);
+    set_text(result, at, 4, outbox.stream);
+    set_text(result, at, 5, "an.event");
+    set_number(result, at, 6, 0, 8);
+    for (int column = 7; column < 10; column++)
+        ck_assert_int_eq(PQsetvalue(result, at, column, id, sizeof id), 1);
+    set_number(result, at, 10, (uint64_t)outbox.payload_bytes, 4);
+    set_text(result, at, 11, payload);
+}
+
+static bool is_asked_for(int row, int ordinal) {
+    const struct outbox_place place = {row + 1, ordinal};
+    return outbox.there[row] && outbox_is_after(place, asked_read.at) &&
+           (row >= asked_read.past || outbox_is_after(place, asked_read.past_to));
 }
 
 static PGresult *answer_read(void) {
-    static const unsigned TYPES[] = {16, 5069, 20, 16, 23, 2950, 2950, 2950, 25, 25, 25};
-    PGresult *result = result_of(TYPES, 11);
-    int row = 0;
-    for (int i = 0; i < outbox.count && row < asked_rows; i++) {
-        if (outbox.there[i] && outbox_is_after((struct outbox_place){1, i + 1}, asked_from.ours))
-            set_event(result, row++, i);
+    static const unsigned TYPES[] = {16,   20,   23, 23, 25,   25,   1184, 2950, 2950,
+                                     2950, 23,   25, 25, 2950, 2950, 2950, 2950, 1184,
+                                     1184, 1184, 25, 25, 20,   1184, 25};
+    PGresult *result = result_of(TYPES, 25);
+    int given = 0;
+    bool more = false;
+    for (int row = 0; row < asked_read.window; row++) {
+        for (int ordinal = 1; ordinal <= outbox.row_events; ordinal++) {
+            if (!is_asked_for(row, ordinal))
+                continue;
+            more = given == asked_read.events;
+            if (!more)
+                set_event(result, given++, row, ordinal);
+        }
     }
-    outbox.reads++;
-    if (row > outbox.read_rows_max)
-        outbox.read_rows_max = row;
-    if (row == 0)
-        set_number(result, 0, 0, 0, 1); /* the others stay null */
+    for (int at = 0; at < given; at++)
+        set_number(result, at, 0, more, 1);
+    if (given > outbox.read_rows_max)
+        outbox.read_rows_max = given;
+    return result;
+}
+
+static PGresult *answer_window(void) {
+    static const unsigned TYPES[] = {25};
+    PGresult *result = result_of(TYPES, 1);
+    char count[16];
+    (void)snprintf(count, sizeof count, "%d", outbox.count);
+    set_text(result, 0, 0, count);
+    outbox.windows++;
     return result;
 }
 
@@ -160,14 +190,34 @@ static PGresult *answer_depth(void) {
 static void delete_rows(const struct params *params) {
     if (outbox.refuses > 0 && !outbox.refused)
         return;
-    const size_t count = get_be(params->values[1] + 12, 4);
+    const size_t count = get_be(params->values[0] + 12, 4);
     for (size_t i = 0; i < count; i++) {
-        const int number = (int)get_be(params->values[1] + 20 + 12 * i + 4, 8) - 1;
-        ck_assert_int_lt(number, outbox.count);
-        ck_assert(outbox.there[number]);
-        outbox.there[number] = false;
-        outbox.deleted[outbox.deleted_count++] = number;
+        const int row = (int)get_be(params->values[0] + 20 + 12 * i + 4, 8) - 1;
+        ck_assert_int_lt(row, outbox.count);
+        ck_assert(outbox.there[row]);
+        outbox.there[row] = false;
+        outbox.deleted[outbox.deleted_count++] = row;
     }
+}
+
+static int snapshot_of(const struct params *params, int parameter) {
+    char text[16] = "0";
+    if (params->values[parameter] != NULL)
+        memcpy(text, params->values[parameter], (size_t)params->lengths[parameter]);
+    return (int)strtol(text, NULL, 10);
+}
+
+static struct outbox_place place_of(const struct params *params, int parameter) {
+    return (struct outbox_place){(int64_t)get_be(params->values[parameter], 8),
+                                 (int32_t)get_be(params->values[parameter + 1], 4)};
+}
+
+static void note_read(const struct params *params) {
+    asked_read.window = snapshot_of(params, 0);
+    asked_read.at = place_of(params, 1);
+    asked_read.past = snapshot_of(params, 3);
+    asked_read.past_to = place_of(params, 4);
+    asked_read.events = (int)get_be(params->values[6], 4);
 }
 
 void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
@@ -199,13 +249,10 @@ void __wrap_session_send(struct session *s, const char *statement, const struct 
     ck_assert_int_eq(s->state, SESSION_IDLE);
     s->state = SESSION_BUSY;
     (void)snprintf(asked, sizeof asked, "%s", statement);
-    if (strcmp(statement, OUTBOX_READ) == 0) {
-        asked_from.ours = (struct outbox_place){get_be(params->values[0], 8),
-                                                (int64_t)get_be(params->values[1], 8)};
-        asked_rows = (int)get_be(params->values[2], 4);
-    } else if (strcmp(statement, OUTBOX_DELETE) == 0) {
+    if (strcmp(statement, OUTBOX_READ) == 0)
+        note_read(params);
+    else if (strcmp(statement, OUTBOX_DELETE) == 0)
         delete_rows(params);
-    }
 }
 
 static void answer(void) {
@@ -215,6 +262,8 @@ static void answer(void) {
         result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
     else if (strcmp(asked, OUTBOX_LEAD) == 0)
         result = answer_bool();
+    else if (strcmp(asked, OUTBOX_WINDOW) == 0)
+        result = answer_window();
     else if (strcmp(asked, OUTBOX_READ) == 0)
         result = answer_read();
     else if (strcmp(asked, OUTBOX_DELETE) == 0)
@@ -236,6 +285,7 @@ static void setup(void) {
     forward_ms = 0;
     memset(&outbox, 0, sizeof outbox);
     memset(&asked, 0, sizeof asked);
+    outbox.row_events = 1;
     outbox.payload_bytes = 10;
     outbox.stream = "notification";
     house = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof reason);
@@ -312,7 +362,7 @@ static bool told(int wanted) {
 
 static bool sends_singly(int unused) {
     (void)unused;
-    return relay.singly > 0;
+    return relay.singly;
 }
 
 static bool passed_over(int count) {
@@ -351,7 +401,7 @@ static void fail_produce(rd_kafka_resp_err_t error, int times) {
 static void refuse_batch_of(int count, rd_kafka_resp_err_t error) {
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
     fill(count);
-    run_until(sent_all, count);
+    run_until(sent_all, count * outbox.row_events);
     fail_produce(error, 1);
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
 }
@@ -403,7 +453,7 @@ START_TEST(a_batch_that_is_refused_goes_one_by_one) {
     run_until(left_is, 0);
     check_deleted(51);
     ck_assert_int_eq(relay.passed_count, 0);
-    ck_assert_int_eq(relay.singly, 0);
+    ck_assert(!relay.singly);
     /* And then in batches again. */
     outbox.read_rows_max = 0;
     fill(40);
@@ -427,7 +477,7 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     ck_assert(outbox.there[1]);
     check_deleted(50);
     ck_assert_int_eq(relay.passed_count, 1);
-    ck_assert_int_eq(relay.singly, 0);
+    ck_assert(!relay.singly);
     /* Whoever leads next tries again. */
     owner.lost(owner.context);
     run_until(left_is, 0);
@@ -435,26 +485,80 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
 }
 END_TEST
 
-/* The cursor goes back to before rows that Kafka has: they would be sent once more. */
-START_TEST(what_kafka_has_is_deleted_before_the_next_read) {
+/* The cursor goes back to before an event that Kafka has, and one that it will never have. */
+START_TEST(what_is_done_is_not_sent_again) {
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
     begin();
-    fill(20);
+    outbox.row_events = 4;
+    fill(5);
     run_until(sent_all, 20);
     struct flight_event *first = relay.flight.open.first;
-    flight_take(&relay.flight, relay.flight.open.last);
+    flight_take(&relay.flight, first->next);
+    flight_pass(&relay.flight, relay.flight.open.last);
     flight_fail(&relay.flight, first, true);
     flight_fail(&relay.flight, first->next, true);
+    relay.passed_count = 1;
     relay.failed = true;
     relay.failure = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
-    relay.last_question = RELAY_ASKED_DELETE; /* it would be the turn of a read */
-    relay_tick(&relay, mono_now());
-    ck_assert(producer_is_up(&relay.producer));
-    ck_assert_str_eq(asked, OUTBOX_DELETE);
-    answer();
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(left_is, 1);
+    ck_assert(outbox.there[4]);
+    check_deleted_in_order(4);
+    ck_assert_int_eq(relay.relayed, 18); /* and the one that the test took */
+    ck_assert_int_eq(relay.passed_count, 1);
+}
+END_TEST
+
+START_TEST(a_row_goes_when_all_its_events_have_been_taken) {
+    begin();
+    outbox.row_events = 7;
+    fill(50);
     run_until(left_is, 0);
-    check_deleted(20);
+    check_deleted_in_order(50);
+    ck_assert_int_eq(relay.relayed, 350);
+    ck_assert_int_eq(outbox.read_rows_max, 20);
+}
+END_TEST
+
+/* More than may be on their way at once. */
+START_TEST(a_row_of_very_many_events) {
+    begin();
+    outbox.row_events = 130;
+    fill(3);
+    run_until(left_is, 0);
+    check_deleted_in_order(3);
+    ck_assert_int_eq(relay.relayed, 390);
+}
+END_TEST
+
+/* What comes meanwhile is in the next window, also when nothing wakes the relay. */
+START_TEST(windows_follow_each_other) {
+    begin();
+    for (int i = 0; i < 5; i++) {
+        fill(30);
+        run_until(left_is, 0);
+    }
+    ck_assert_int_ge(outbox.windows, 5);
+    check_deleted_in_order(150);
+    ck_assert_int_eq(relay.relayed, 150);
+}
+END_TEST
+
+START_TEST(a_refused_event_keeps_its_row) {
+    ck_assert_int_eq(setenv("KAFKA_PROPERTY_BATCH_NUM_MESSAGES", "1", 1), 0);
+    begin();
+    fill(1);
+    run_until(left_is, 0);
+    outbox.row_events = 5;
+    refuse_batch_of(4, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    run_until(passed_over, 1);
+    run_until(left_is, 1);
+    ck_assert(outbox.there[1]);
+    check_deleted_in_order(4);
+    /* Whoever leads next sends all of the row. */
+    owner.lost(owner.context);
+    run_until(left_is, 0);
+    ck_assert_int_eq(relay.relayed, 5);
 }
 END_TEST
 
@@ -466,7 +570,7 @@ START_TEST(a_refused_batch_of_one_event) {
     run_until(left_is, 0);
     refuse_batch_of(50, RD_KAFKA_RESP_ERR_INVALID_RECORD);
     run_until(passed_over, 1);
-    ck_assert_int_eq(relay.singly, 0);
+    ck_assert(!relay.singly);
     run_until(left_is, 1);
     ck_assert(outbox.there[1]);
     check_deleted(50);
@@ -616,7 +720,11 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, a_batch_that_is_refused_goes_one_by_one);
     tcase_add_test(tcase, an_event_that_is_refused_alone_is_passed_over);
     tcase_add_test(tcase, a_refused_batch_of_one_event);
-    tcase_add_test(tcase, what_kafka_has_is_deleted_before_the_next_read);
+    tcase_add_test(tcase, what_is_done_is_not_sent_again);
+    tcase_add_test(tcase, a_row_goes_when_all_its_events_have_been_taken);
+    tcase_add_test(tcase, a_row_of_very_many_events);
+    tcase_add_test(tcase, windows_follow_each_other);
+    tcase_add_test(tcase, a_refused_event_keeps_its_row);
     tcase_add_test(tcase, an_event_without_a_topic_is_passed_over);
     tcase_add_test(tcase, a_full_client_is_waited_for);
     tcase_add_test(tcase, a_lost_connection_forgets_what_is_on_its_way);

@@ -116,11 +116,13 @@ static const char defaults[] =
     "AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS=5000\n"
     "AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY=\n"
     "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN=true\n"
+    "AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED=true\n"
+    "INVENTORY_EVENTS_TOPIC=inventory.events.shadow\n"
     "KAFKA_BROKERS=localhost:29092\n"
     "KAFKA_CLIENT_ID=tartware-availability-guard\n"
     "RELAY_BATCH=500\n"
     "RELAY_IN_FLIGHT_MAX=10000\n"
-    "RELAY_POLL_INTERVAL_MS=1000\n"
+    "RELAY_POLL_INTERVAL_MS=100\n"
     "COMMAND_CENTER_TOPIC=commands.primary\n"
     "COMMAND_CENTER_TARGET_SERVICE_ID=availability-guard-service\n"
     "AVAILABILITY_GUARD_COMMANDS_ENABLED=true\n"
@@ -214,6 +216,8 @@ START_TEST(every_member_is_set) {
                               "AVAILABILITY_GUARD_NOTIFICATION_SLACK_TIMEOUT_MS=45",
                               "AVAILABILITY_GUARD_NOTIFICATION_SLACK_API_KEY=t46",
                               "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN=false",
+                              "AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED=false",
+                              "INVENTORY_EVENTS_TOPIC=t47",
                               "KAFKA_BROKERS=t48",
                               "KAFKA_CLIENT_ID=t49",
                               "RELAY_BATCH=50",
@@ -287,6 +291,8 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.availability_guard_notification_slack_timeout_ms, 45);
     ck_assert_str_eq(settings.availability_guard_notification_slack_api_key, "t46");
     ck_assert(!settings.availability_guard_notification_sms_retry_uncertain);
+    ck_assert(!settings.availability_guard_inventory_events_enabled);
+    ck_assert_str_eq(settings.inventory_events_topic, "t47");
     ck_assert_str_eq(settings.kafka_brokers, "t48");
     ck_assert_str_eq(settings.kafka_client_id, "t49");
     ck_assert_int_eq(settings.relay_batch, 50);

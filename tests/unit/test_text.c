@@ -262,6 +262,15 @@ static const struct {
     {"%+1", true, NULL},
 };
 
+START_TEST(words) {
+    ck_assert(text_is((struct text_span){"wordy", 4}, "word"));
+    ck_assert(!text_is((struct text_span){"wordy", 5}, "word"));
+    ck_assert(!text_is((struct text_span){"wor", 3}, "word"));
+    ck_assert(!text_is((struct text_span){"Word", 4}, "word"));
+    ck_assert(!text_is((struct text_span){NULL, 0}, "word"));
+}
+END_TEST
+
 START_TEST(percent_decode) {
     char out[64];
     size_t length = 99;
@@ -358,6 +367,7 @@ Suite *unit_suite(void) {
     tcase_add_loop_test(tcase, parse_int_refuses, 0, COUNT(bad_ints));
     tcase_add_test(tcase, parse_int_stops_at_its_length);
     tcase_add_test(tcase, hex_digits);
+    tcase_add_test(tcase, words);
     tcase_add_loop_test(tcase, percent_decode, 0, COUNT(percent));
     tcase_add_test(tcase, percent_decode_of_every_byte_in_place);
     tcase_add_test(tcase, percent_decode_stops_at_its_length);

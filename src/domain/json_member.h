@@ -1,9 +1,9 @@
 /*
- * json_member.h: the members of the JSON objects in answers. Each function appends `label`, which
+ * json_member.h: the members of JSON objects. Each function appends `label`, which
  * is the member's name with all that stands before its value, and the value.
  */
-#ifndef GUARD_JSON_MEMBER_H
-#define GUARD_JSON_MEMBER_H
+#ifndef DOMAIN_JSON_MEMBER_H
+#define DOMAIN_JSON_MEMBER_H
 
 #include <stdint.h>
 

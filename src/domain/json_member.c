@@ -1,5 +1,5 @@
 /* json_member.c: see json_member.h. */
-#include "guard/json_member.h"
+#include "domain/json_member.h"
 
 void json_member_id(struct buffer *out, const char *label, const struct id *id) {
     char text[ID_TEXT_LENGTH + 1];

@@ -142,7 +142,8 @@ BEGIN
     END IF;
     FOR v_answer IN
         SELECT a.ordinal, a.outcome FROM guard.release_batch(
-            p_tenants, p_ids, p_reservations, p_reasons, p_correlations, p_metadata) AS a
+            p_tenants, p_ids, p_reservations, p_reasons, p_correlations, p_metadata,
+            'command') AS a
     LOOP
         IF v_answer.outcome <> 'RELEASED' THEN
             PERFORM guard.note_outcome(p_tenants[v_answer.ordinal], p_commands[v_answer.ordinal],
@@ -168,7 +169,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    RETURN guard.bulk_release(p_tenant, p_ids, p_reason, p_correlation, p_release);
+    RETURN guard.bulk_release(p_tenant, p_ids, p_reason, p_correlation, p_release, 'command');
 END
 $$;
 
