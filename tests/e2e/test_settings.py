@@ -8,7 +8,7 @@ import pytest
 from systems import SOURCE, build_dir
 
 PROGRAMS = ["availability-guard", "availability-guard-sweeper", "availability-guard-relay",
-            "availability-guard-notifier"]
+            "availability-guard-notifier", "availability-guard-commands"]
 
 # Name: default, a value at each bound, and values that are not allowed.
 INTEGERS = {
@@ -37,6 +37,9 @@ INTEGERS = {
     "RELAY_BATCH": ("500", 1, 10000),
     "RELAY_IN_FLIGHT_MAX": ("10000", 1, 1000000),
     "RELAY_POLL_INTERVAL_MS": ("1000", 10, 3600000),
+    "COMMANDS_BATCH": ("200", 1, 1000),
+    "COMMANDS_IN_FLIGHT_MAX": ("10000", 1, 1000000),
+    "COMMANDS_RETENTION_DAYS": ("30", 1, 36600),
 }
 TEXTS = {
     "HOST": "0.0.0.0",
@@ -74,6 +77,11 @@ TEXTS = {
     "AVAILABILITY_GUARD_NOTIFICATION_SMS_RETRY_UNCERTAIN": "true",
     "KAFKA_BROKERS": "localhost:29092",
     "KAFKA_CLIENT_ID": "tartware-availability-guard",
+    "COMMAND_CENTER_TOPIC": "commands.primary",
+    "COMMAND_CENTER_TARGET_SERVICE_ID": "availability-guard-service",
+    "AVAILABILITY_GUARD_COMMANDS_ENABLED": "true",
+    "AVAILABILITY_GUARD_COMMAND_CONSUMER_GROUP": "availability-guard-service-commands",
+    "INVENTORY_EVENTS_DLQ_TOPIC": "inventory.events.dlq",
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "json",
 }
