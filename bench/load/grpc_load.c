@@ -6,8 +6,8 @@
  *   grpc_load PORT CALLS SECONDS YEAR SEED
  *
  * The locks are those of load/new.lua. Each answer is followed by the next call. Writes one line of
- * JSON with the members that common.done of load/common.lua writes: "not_ok" are conflicts, "errors"
- * calls that failed. */
+ * JSON with the members that common.done of load/common.lua writes: "not_ok" are conflicts,
+ * "errors" calls that failed. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

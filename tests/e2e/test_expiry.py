@@ -228,3 +228,20 @@ def test_retention_deletes_old_finished_rows_only(swept, guest, owner):
     wait_for(lambda: set(owner.locks([guest.id])) <= kept, 10, "old rows are deleted")
     assert set(owner.locks([guest.id])) == kept
     guest.fetched(active["id"])
+
+
+def test_retention_deletes_old_commands_only(swept, guest, owner):
+    """What is known of performed commands; more of them than fit into a batch."""
+    swept.stop_sweeper()
+    owner.execute(
+        "INSERT INTO guard.performed_commands (tenant_id, command_id, part, outcome, created_at)"
+        " SELECT %s, 'c', i, 'LOCKED', now() - CASE WHEN i <= 120 THEN interval '31 days'"
+        " ELSE interval '29 days' END FROM generate_series(1, 130) AS i", (guest.id,))
+    swept.start_sweeper()
+
+    def left():
+        return [row["part"] for row in owner.rows(
+            "SELECT part FROM guard.performed_commands WHERE tenant_id = %s ORDER BY part",
+            (guest.id,))]
+    wait_for(lambda: len(left()) <= 10, 10, "old entries are deleted")
+    assert left() == list(range(121, 131))
