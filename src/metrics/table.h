@@ -224,7 +224,7 @@
       "Finished locks that the sweeper has deleted.")                                              \
     X(outbox_events, GAUGE, GREATEST, ONE, NONE, NONE, NONE,                                       \
       "availability_guard_outbox_events",                                                          \
-      "Events in the outbox, as last counted by the relay that leads; counted to 100001.")         \
+      "Events in the outbox, as last counted by the relay that leads, in 100001 rows at most.")    \
     X(outbox_oldest, GAUGE, GREATEST, SECONDS, NONE, NONE, NONE,                                   \
       "availability_guard_outbox_oldest_event_age_seconds",                                        \
       "Age of the first event in the outbox; 0 when there is none.")                               \

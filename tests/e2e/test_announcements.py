@@ -154,7 +154,7 @@ def test_announcements_switched_off(request):
         tenant.manually_released(lock, notify=NOTIFY)
         connection = psycopg2.connect(system.service_dsn)
         with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM guard.outbox")
+            cursor.execute("SELECT count(*) FROM guard.outbox WHERE stream = 'notification'")
             assert cursor.fetchone() == (0,)
         connection.close()
         tenant.close()

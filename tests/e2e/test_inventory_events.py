@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+import commanders
 from database import Database
-from kafka import Reader
+from kafka import Reader, produce
 from relays import first_seen
 from shape import instant, is_uuid, new_id
 from systems import running, wait_for
@@ -151,6 +152,22 @@ def test_a_bulk_release_tells_of_each_lock(reader, guest):
     found = {message.key: message for message in told.next(*["released"] * 4)}
     for lock in locks[1:]:
         check_event(found[lock["id"]], guest.fetched(lock["id"]), "bulk")
+
+
+def test_commands_are_told(reader, guest, stream):
+    told, keys = Told(reader, guest), [new_id(), new_id()]
+
+    def command(*made):
+        produce(stream.brokers, stream.settings["COMMAND_CENTER_TOPIC"],
+                [one.message for one in made])
+    command(*(commanders.lock(guest, key, roomId=key) for key in keys))
+    found = {message.key: message for message in told.next("locked", "locked")}
+    for key in keys:
+        check_event(found[key], guest.fetched(key))
+    command(commanders.release(guest, keys[0], reason="CANCELLED"))
+    check_event(*told.next("released"), guest.fetched(keys[0]), "command")
+    command(commanders.bulk(guest, keys))
+    check_event(*told.next("released"), guest.fetched(keys[1]), "command")
 
 
 def test_expiry_is_told_by_the_sweeper(reader, guest, owner):

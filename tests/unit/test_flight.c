@@ -56,7 +56,7 @@ static void check_put(int64_t count_max, const int64_t *ids, int count) {
     ck_assert_int_eq(params.count, 1);
     ck_assert_int_eq(params.lengths[0], 20 + count * 12); /* a header, a length for each */
     for (int i = 0; i < count; i++)
-        ck_assert_int_eq(load(params.values[0] + 20 + 12 * i + 4), ids[i]);
+        ck_assert_int_eq(load(params.values[0] + 20 + (size_t)12 * (size_t)i + 4), ids[i]);
 }
 
 #define CHECK_PUT(count_max, ...)                                                                  \
