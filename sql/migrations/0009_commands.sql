@@ -8,7 +8,8 @@
 CREATE TABLE guard.performed_commands (
     tenant_id   uuid        NOT NULL,
     command_id  text        COLLATE "C" NOT NULL,
-    -- a bulk release is performed in parts, from 0; anything else is part 0
+    -- a bulk release is performed in parts, each named by the place (from 0) of its first lock in
+    -- the command; anything else is part 0
     part        integer     NOT NULL,
     -- what came of it: LOCKED, CONFLICT, STAY_OVER, RELEASED, NOT_FOUND
     outcome     text        NOT NULL,
@@ -86,8 +87,13 @@ DECLARE
     v_answer guard.lock_answer;
 BEGIN
     IF cardinality(v_new) < cardinality(p_commands) THEN
+        -- What had come too late still goes to the dead letters, where it may not have arrived.
         RETURN QUERY
-        SELECT i.n, 'DUPLICATE' FROM generate_series(1, cardinality(p_commands)) AS i (n)
+        SELECT i.n, CASE WHEN c.outcome = 'STAY_OVER' THEN c.outcome ELSE 'DUPLICATE' END
+        FROM generate_series(1, cardinality(p_commands)) AS i (n)
+        LEFT JOIN guard.performed_commands AS c
+            ON c.tenant_id = p_tenants[i.n] AND c.command_id = p_commands[i.n] COLLATE "C"
+           AND c.part = 0
         WHERE i.n <> ALL (v_new);
         IF cardinality(v_new) = 0 THEN
             RETURN;

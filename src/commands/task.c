@@ -189,6 +189,8 @@ void task_send(struct task *t, mono_time now) {
     t->command.answer = answered;
     if (!dispatcher_submit(&t->performer->dispatcher, &t->command, now, &refusal))
         answered(&t->command, &refusal); /* which a patient one does not do */
+    else
+        t->command.alone = t->tries > 0; /* what held it up may hold up all that goes with it */
 }
 
 void task_resume(struct task *t) {

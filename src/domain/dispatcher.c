@@ -37,6 +37,7 @@ static void count_batch(const struct dispatcher *d, mono_time now) {
             metrics_queued(statement, mono_diff_us(now, c->queued_at));
     }
 }
+
 static void answer_refusal(struct command *command, enum outcome_kind kind, const char *sqlstate) {
     /* "Overloaded" speaks of what was not sent; of what was, nobody knows. */
     if (kind == OUTCOME_OVERLOADED && command->sent_before)
@@ -234,7 +235,7 @@ static mono_time batch_deadline(const struct dispatcher *d) {
     return due;
 }
 
-void dispatcher_flush(struct dispatcher *d, mono_time now) {
+static void send_batch(struct dispatcher *d, mono_time now) {
     if (d->session.state != SESSION_IDLE || d->first == NULL)
         return;
     expire(d, now);
@@ -255,6 +256,11 @@ void dispatcher_flush(struct dispatcher *d, mono_time now) {
     d->sent_at = now;
     session_send(&d->session, statements_name(d->batch[0]->kind, d->batch_count), &d->params, now,
                  batch_deadline(d));
+}
+
+void dispatcher_flush(struct dispatcher *d, mono_time now) {
+    send_batch(d, now);
+    metrics_set(METRICS_CELL(queue_depth), (int64_t)d->queued);
 }
 
 /* What to tell about a command that the database refused by itself. */
@@ -318,6 +324,8 @@ static void go_on(struct dispatcher *d, struct command *command, mono_time now) 
         return;
     }
     command->sent_before = false;
+    command->alone = false;
+    command->attempts = 0;
     command->queued_at = now;
     command->send_by = mono_earlier(time_to_send(d, now), command->give_up_at);
     push_last(d, command);
@@ -386,7 +394,6 @@ static bool init(struct dispatcher *d, struct poller *poller, const struct setti
     d->queue_timeout_ms = settings->guard_queue_timeout_ms;
     d->answer_timeout_ms = settings_answer_timeout_ms(settings);
     d->batch_max = batch_max;
-    metrics_set(METRICS_CELL(queue_limit), settings->guard_queue_max);
     d->batch = calloc(d->batch_max, sizeof(struct command *));
     d->done = calloc(d->batch_max, sizeof(struct command *));
     d->outcomes = calloc(d->batch_max, sizeof(struct outcome));
@@ -405,6 +412,7 @@ static bool init(struct dispatcher *d, struct poller *poller, const struct setti
 
 bool dispatcher_init(struct dispatcher *d, struct poller *poller, const struct settings *settings,
                      const struct conninfo *conninfo) {
+    metrics_set(METRICS_CELL(queue_limit), settings->guard_queue_max);
     return init(d, poller, settings, conninfo, (size_t)settings->guard_batch_max);
 }
 
@@ -454,7 +462,6 @@ bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time 
 void dispatcher_tick(struct dispatcher *d, mono_time now) {
     session_tick(&d->session, now);
     expire(d, now);
-    metrics_set(METRICS_CELL(queue_depth), (int64_t)d->queued);
 }
 
 mono_time dispatcher_deadline(const struct dispatcher *d) {

@@ -198,7 +198,7 @@ static void bind_release_once(struct params *p, struct command *const *c, size_t
 
 static void bind_bulk_release_once(struct params *p, struct command *const *c, size_t n) {
     bind_row(p, LEDGER, COUNT_OF(LEDGER), c[0]);
-    params_put_int4(p, (int32_t)(c[0]->bulk_next / STATEMENTS_BULK_CHUNK));
+    params_put_int4(p, (int32_t)c[0]->bulk_next);
     bind_bulk_release(p, c, n);
 }
 

@@ -98,7 +98,9 @@ static void send_grpc_problem(struct exchange *x, enum problem problem, const ch
     static const char NO_MEMORY[] = "Status: 200 OK\r\n"
                                     "Content-Type: application/grpc\r\n"
                                     "Grpc-Status: 13\r\n\r\n";
-    count(x, result_of(problem_status(problem)));
+    /* What no method can do is the caller's mistake. */
+    count(x, problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
+                                                : result_of(problem_status(problem)));
     grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
     x->send(x,
             b->failed ? (struct text_span){NO_MEMORY, sizeof NO_MEMORY - 1}

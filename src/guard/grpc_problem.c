@@ -92,6 +92,8 @@ void grpc_problem_append(struct buffer *headers, enum problem problem, const cha
     if (has_violations)
         append_violations(headers, violations);
     buffer_append_text(headers, "\r\n");
+    if (problem == PROBLEM_METHOD_NOT_ALLOWED)
+        buffer_append_text(headers, "Allow: POST\r\n"); /* RFC 9110, section 15.5.6 */
     if (problem_passes(problem))
         buffer_append_text(headers, "Grpc-Retry-Pushback-Ms: 1000\r\n");
     if (is_ours(problem))

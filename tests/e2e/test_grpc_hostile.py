@@ -189,6 +189,7 @@ def test_the_same_content_type(raw, content_type):
 def test_other_methods(raw, method):
     answer = raw.call(HEALTH, frame(b""), changes={":method": method})
     assert answer.headers[":status"] == "405" and answer.ended, answer
+    assert answer.headers["allow"] == "POST", answer
     if method != "HEAD":
         assert answer.grpc_status == UNIMPLEMENTED
 

@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from database import Database
-from grpcclient import GrpcClient, GrpcTenant
+from grpcclient import PACKAGE, GrpcClient, GrpcTenant
 from scrape import counters, metric_names, requests, scrape, scrape_text
 from shape import check_problem, new_id
 from systems import SOURCE, running, wait_for
@@ -136,13 +136,14 @@ def test_calls_of_grpc_are_counted_by_what_became_of_them(counted, guest):
         caller.release(lock.id)
         caller.release(new_id())
         caller.bulk([lock.id])
-        for call in (lambda: caller.lock(stay_end="never"), lambda: caller.release("no-id")):
+        for call in (lambda: caller.lock(stay_end="never"), lambda: caller.release("no-id"),
+                     lambda: client.raw(f"/{PACKAGE}.AvailabilityGuard/Nothing", b"")):
             with pytest.raises(grpc.RpcError):
                 call()
     assert difference(requests(scrape(counted)), before) == {
         ("lockRoom", "success"): 1, ("lockRoom", "conflict"): 1, ("lockRoom", "invalid"): 1,
         ("releaseLock", "success"): 1, ("releaseLock", "not_found"): 1,
-        ("releaseLock", "invalid"): 1, ("bulkRelease", "success"): 1}
+        ("releaseLock", "invalid"): 1, ("bulkRelease", "success"): 1, ("other", "invalid"): 1}
 
 
 def test_every_request_is_counted_once(counted, guest):

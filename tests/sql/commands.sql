@@ -59,7 +59,7 @@ CREATE TEMP TABLE before AS SELECT * FROM pg_temp.row_of(1);
 -- Once more.
 SELECT is(pg_temp.perform('{1,2,3}', pg_temp.req(1, 0, 3, room => 101), pg_temp.req(2, 1, 2, room => 101),
                           pg_temp.req(3, -40, -39, room => 103)),
-          '1 DUPLICATE, 2 DUPLICATE, 3 DUPLICATE', 'all of them again');
+          '1 DUPLICATE, 2 DUPLICATE, 3 STAY_OVER', 'all of them again; what came too late is told as that');
 SELECT is(pg_temp.perform('{1}', pg_temp.req(1, 5, 6, room => 102, reason => 'OTHER')), '1 DUPLICATE', 'whatever it says');
 SELECT results_eq('SELECT * FROM pg_temp.row_of(1)', 'SELECT * FROM before', 'nothing has changed');
 SELECT is(pg_temp.release(1), 'RELEASED', 'somebody else releases the lock');
@@ -73,7 +73,7 @@ SELECT is(pg_temp.ledger(), 'c1 0 LOCKED, c2 0 CONFLICT, c3 0 STAY_OVER', 'the l
 SELECT is(pg_temp.perform('{1,11,2,10,3,12}', pg_temp.req(1, 0, 3, room => 101), pg_temp.req(11, 0, 3, room => 111),
                           pg_temp.req(2, 0, 3, room => 101), pg_temp.req(10, 0, 3, room => 110),
                           pg_temp.req(3, 0, 3, room => 103), pg_temp.req(12, 0, 3, room => 110)),
-          '1 DUPLICATE, 2 LOCKED, 3 DUPLICATE, 4 LOCKED, 5 DUPLICATE, 6 CONFLICT', 'each gets its own answer');
+          '1 DUPLICATE, 2 LOCKED, 3 DUPLICATE, 4 LOCKED, 5 STAY_OVER, 6 CONFLICT', 'each gets its own answer');
 SELECT is(pg_temp.ledger(), 'c1 0 LOCKED, c10 0 LOCKED, c11 0 LOCKED, c12 0 CONFLICT, c2 0 CONFLICT, c3 0 STAY_OVER', 'and its own entry');
 SELECT is((SELECT string_agg(pg_temp.n(id) || ' ' || pg_temp.n(room_id), ', ' ORDER BY id) FROM inventory_locks_shadow WHERE status = 'ACTIVE'),
           '10 110, 11 111', 'the right ones are granted');

@@ -40,8 +40,9 @@ START_TEST(headers) {
         struct buffer wanted = {0};
         buffer_printf(&wanted,
                       "Status: %s\r\nContent-Type: application/grpc\r\nGrpc-Status: %d\r\n"
-                      "Grpc-Message: what happened\r\n%s%s\r\n",
+                      "Grpc-Message: what happened\r\n%s%s%s\r\n",
                       problems[_i].http, (int)problems[_i].status,
+                      problems[_i].problem == PROBLEM_METHOD_NOT_ALLOWED ? "Allow: POST\r\n" : "",
                       problems[_i].passes ? "Grpc-Retry-Pushback-Ms: 1000\r\n" : "",
                       !problems[_i].is_ours ? ""
                       : fail_open != 0      ? "X-Guard-Fail-Open: true\r\n"
