@@ -392,10 +392,6 @@ class System:
         """Pids of the guard processes that live now (not of multiwatch above them)."""
         return self._guard.workers()
 
-    def nginx_pids(self):
-        """Pids of nginx's worker processes that live now."""
-        return self._nginx.workers()
-
     def kill_guards(self, number=signal.SIGKILL):
         """Signal every guard process; returns the pids. multiwatch starts new ones."""
         hit = []

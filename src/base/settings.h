@@ -74,8 +74,6 @@
       "how long one try to connect to a database host may take")                                   \
     X(GUARD_WORKERS, guard_workers, INTEGER, "2", 1, 256, false,                                   \
       "number of guard processes")                                                                 \
-    X(GUARD_CPU, guard_cpu, INTEGER, "-1", -1, 1023, false,                                        \
-      "processor on which nginx and the guard stay; -1: the kernel chooses")                       \
     X(GUARD_BATCH_MAX, guard_batch_max, INTEGER, "64", 1, 1000, false,                             \
       "most commands in one statement")                                                            \
     X(GUARD_QUEUE_MAX, guard_queue_max, INTEGER, "1024", 1, 100000, false,                         \
@@ -283,7 +281,6 @@ void settings_print_help(FILE *out);
  * Copies template_in to out with every ${NAME} replaced by the value of a setting, or by one of
  *   GUARD_ANSWER_TIMEOUT_MS  settings_answer_timeout_ms()
  *   NGINX_READ_TIMEOUT_MS    a second more than that
- *   NGINX_CPU_AFFINITY       nginx's worker_cpu_affinity for GUARD_CPU, or nothing
  *   OPERATIONS_ALLOW         "allow NETWORK; allow NETWORK; …" of GUARD_OPERATIONS_NETWORKS
  *   ADMIN_TOKENS_MAP         lines of nginx's map{} for AVAILABILITY_GUARD_ADMIN_TOKENS: secret
  * A "$" without "{" is copied. Unknown names, secrets (only the one above gets into a file) and a

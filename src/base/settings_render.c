@@ -26,16 +26,6 @@ static void append_read_timeout(struct buffer *b, const struct settings *setting
     buffer_append_int(b, settings_answer_timeout_ms(settings) + 1000);
 }
 
-/* A mask of processors: the last digit is that of the first one. */
-static void append_cpu_affinity(struct buffer *b, const struct settings *settings) {
-    if (settings->guard_cpu < 0)
-        return;
-    buffer_append_text(b, "worker_cpu_affinity 1");
-    for (int64_t i = 0; i < settings->guard_cpu; i++)
-        buffer_append_char(b, '0');
-    buffer_append_char(b, ';');
-}
-
 static void append_operations_allow(struct buffer *b, const struct settings *settings) {
     const char *p = settings->guard_operations_networks;
     const char *separator = "";
@@ -83,7 +73,6 @@ static const struct {
 } derived[] = {
     {"GUARD_ANSWER_TIMEOUT_MS", append_answer_timeout},
     {"NGINX_READ_TIMEOUT_MS", append_read_timeout},
-    {"NGINX_CPU_AFFINITY", append_cpu_affinity},
     {"OPERATIONS_ALLOW", append_operations_allow},
     {"ADMIN_TOKENS_MAP", append_admin_tokens_map},
 };

@@ -6,7 +6,6 @@
  * (multiwatch). SIGTERM drains it: it stops accepting, answers what it has, and exits.
  */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,23 +50,7 @@ static bool make_context(struct guard *g, const struct settings *settings) {
     return false;
 }
 
-/* Half of a request's way is between nginx and here. On one processor nobody has to be woken up on
- * another, idle one, which takes longer than the work itself. */
-static bool stay_on_processor(int64_t number) {
-    cpu_set_t set;
-    if (number < 0)
-        return true;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)number, &set);
-    if (sched_setaffinity(0, sizeof set, &set) == 0)
-        return true;
-    log_error("cannot stay on the processor that GUARD_CPU names: %s", strerror(errno));
-    return false;
-}
-
 static bool begin(struct guard *g, const struct settings *settings) {
-    if (!stay_on_processor(settings->guard_cpu))
-        return false;
     const char *wrong = conninfo_init(&g->conninfo, settings, PROGRAM);
     if (wrong != NULL) {
         log_error("%s", wrong);
@@ -166,15 +149,7 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     return done;
 }
 
-static bool has_processor(int64_t number) {
-    cpu_set_t allowed;
-    return number < 0 || (sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
-                          CPU_ISSET((size_t)number, &allowed));
-}
-
 static const char *check(const struct settings *settings) {
-    if (!has_processor(settings->guard_cpu))
-        return "GUARD_CPU: there is no such processor, or this process may not use it";
     const char *wrong = conninfo_check(settings);
     return wrong != NULL
                ? wrong

@@ -1,6 +1,5 @@
 """The settings as an operator meets them: -n, -r, -V, and a start with a wrong value."""
 
-import os
 import re
 import subprocess
 
@@ -55,7 +54,6 @@ TEXTS = {
     "DB_PASSWORD": "",
     "DB_SSL": "false",
     "DATABASE_URL": "",
-    "GUARD_CPU": "-1",
     "GUARD_SOCKET": "/run/availability-guard/guard.sock",
     "GUARD_OPERATIONS_NETWORKS":
         "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
@@ -166,7 +164,6 @@ def test_booleans(name):
       "10.0.0.0/8,", ","]),
     ("GUARD_SOCKET", ["/tmp/a.sock"], ["relative.sock", "/tmp/a b", "/tmp/a;b", "/" + "x" * 101]),
     ("GUARD_METRICS_FILE", ["/tmp/metrics"], ["metrics", "/tmp/a b", "/" + "x" * 201]),
-    ("GUARD_CPU", ["-1", "0"], ["-2", "1024", "0,1", "all"]),
     ("HOST", ["127.0.0.1", "localhost"], ["a b", "x;y", "{", "http://x"]),
 ])
 def test_other_kinds(name, good, bad):
@@ -207,12 +204,6 @@ def test_a_wrong_value_stops_the_start(program):
     for arguments in ((), ("-n",)):
         line, = refused(arguments, program, PORT="x")
         assert line == 'PORT: "x" is not allowed; allowed is an integer from 1 to 65535'
-
-
-@pytest.mark.skipif(1023 in os.sched_getaffinity(0), reason="this machine has a processor 1023")
-def test_a_processor_that_is_not_there_stops_the_start():
-    line, = refused(GUARD_CPU="1023")
-    assert "GUARD_CPU: there is no such processor" in line
 
 
 def test_every_wrong_value_has_a_line():

@@ -76,7 +76,6 @@ static const char defaults[] =
     "DB_STATEMENT_TIMEOUT_MS=5000\n"
     "DB_CONNECT_TIMEOUT_MS=3000\n"
     "GUARD_WORKERS=2\n"
-    "GUARD_CPU=-1\n"
     "GUARD_BATCH_MAX=64\n"
     "GUARD_QUEUE_MAX=1024\n"
     "GUARD_QUEUE_TIMEOUT_MS=2000\n"
@@ -179,7 +178,6 @@ START_TEST(every_member_is_set) {
                               "DB_STATEMENT_TIMEOUT_MS=100",
                               "DB_CONNECT_TIMEOUT_MS=101",
                               "GUARD_WORKERS=6",
-                              "GUARD_CPU=0",
                               "GUARD_BATCH_MAX=7",
                               "GUARD_QUEUE_MAX=8",
                               "GUARD_QUEUE_TIMEOUT_MS=10",
@@ -254,7 +252,6 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.db_statement_timeout_ms, 100);
     ck_assert_int_eq(settings.db_connect_timeout_ms, 101);
     ck_assert_int_eq(settings.guard_workers, 6);
-    ck_assert_int_eq(settings.guard_cpu, 0);
     ck_assert_int_eq(settings.guard_batch_max, 7);
     ck_assert_int_eq(settings.guard_queue_max, 8);
     ck_assert_int_eq(settings.guard_queue_timeout_ms, 10);
@@ -583,7 +580,6 @@ static const struct {
     {"$${PORT}}", "$3800}"},
     {"unix:${GUARD_SOCKET};", "unix:/run/availability-guard/guard.sock;"},
     {"${GUARD_ANSWER_TIMEOUT_MS}ms ${NGINX_READ_TIMEOUT_MS}ms", "8000ms 9000ms"},
-    {"${NGINX_CPU_AFFINITY}\n", "\n"},
     {"${OPERATIONS_ALLOW} deny all;\n",
      "allow 127.0.0.0/8; allow ::1/128; allow 10.0.0.0/8; allow 172.16.0.0/12; "
      "allow 192.168.0.0/16; allow fc00::/7; deny all;\n"},
