@@ -33,7 +33,7 @@ class Bed:
         self.postgres_options = {**POSTGRES, **(postgres or {})}
         self._state = make_state_dir()
         chosen = {name: value for name, value in os.environ.items()
-                  if name.startswith(PREFIXES) and name != "GUARD_SOCKET"}
+                  if name.startswith(PREFIXES) and name not in ("GUARD_SOCKET", "GUARD_METRICS_FILE")}
         self.system = System(self._state, build_dir=build,
                              settings={**OWN, **chosen, **(settings or {})},
                              postgres_options=self.postgres_options, **parts)
