@@ -49,7 +49,7 @@ struct dispatcher {
     struct outcome *outcomes;
     size_t batch_count;
     size_t batch_max;
-    mono_time sent_at; /* the batch */
+    mono_time sent_at;        /* the batch */
     mono_time limit_due;      /* no time limit of a caller passes before this */
     struct command abandoned; /* stands in for commands under way that have been answered */
 };
