@@ -91,9 +91,10 @@ BEGIN
         RETURN QUERY
         SELECT i.n, CASE WHEN c.outcome = 'STAY_OVER' THEN c.outcome ELSE 'DUPLICATE' END
         FROM generate_series(1, cardinality(p_commands)) AS i (n)
-        LEFT JOIN guard.performed_commands AS c
-            ON c.tenant_id = p_tenants[i.n] AND c.command_id = p_commands[i.n] COLLATE "C"
-           AND c.part = 0
+        LEFT JOIN LATERAL (SELECT e.outcome FROM guard.performed_commands AS e
+                           WHERE e.tenant_id = p_tenants[i.n] AND e.part = 0
+                             AND e.command_id = p_commands[i.n] COLLATE "C"
+                           OFFSET 0) AS c ON true
         WHERE i.n <> ALL (v_new);
         IF cardinality(v_new) = 0 THEN
             RETURN;
