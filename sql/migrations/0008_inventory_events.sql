@@ -32,8 +32,9 @@ CREATE TYPE guard.lock_event AS (
 -- as many events as it has locks. created_at is when it happened.
 --
 -- Arrays of more than ten locks or so lie outside of the row, so that it is quick to go through
--- the rows, and are not compressed, which would cost more than to write them. There are no CHECK constraints: each of them is compiled anew
--- for every statement, which costs a lone lock more than all the rest of its event.
+-- the rows, and are not compressed, which would cost more than to write them. There are no CHECK
+-- constraints: each of them is compiled anew for every statement, which costs a lone lock more than
+-- all the rest of its event.
 ALTER TABLE guard.outbox
     ADD COLUMN events integer NOT NULL DEFAULT 1,
     ADD COLUMN locks guard.lock_event[],
