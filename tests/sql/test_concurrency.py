@@ -22,8 +22,8 @@ def open_session(migrated, role):
     sessions = []
     lock = threading.Lock()
 
-    def make(user=role):
-        session = Session(migrated, user)
+    def make(user=role, hopes=False):
+        session = Session(migrated, user, hopes)
         with lock:
             sessions.append(session)
         return session
@@ -81,7 +81,7 @@ def run_batches(open_session, tally, rounds, others=(), **batches):
     lock = threading.Lock()
 
     def locker(number):
-        session, dice = open_session(), random.Random(number)
+        session, dice = open_session(hopes=number % 2 == 1), random.Random(number)
         try:
             for _ in range(rounds):
                 batch = random_batch(dice, **batches)
