@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import memory
+from . import memory, statements
 from .failure import BenchFailed
 from .processor import Sample, between
 from .rows import HEADLINE, measurement
@@ -43,6 +43,7 @@ class Load:
         """One measurement on an empty table, as rows.run() makes one of HTTP."""
         tables = bed.tables
         HEADLINE.prepare(bed, seconds)
+        sent = statements.count(bed.system)
         before, marks = Sample.take(bed.roots()), tables.marks()
         process = subprocess.Popen(
             [self._program, str(bed.system.grpc_port), str(calls), str(seconds), str(tables.year),
@@ -58,6 +59,7 @@ class Load:
         check(result, tables.count("true"))
         used = between(before, after, int((usage.ru_utime + usage.ru_stime) * 1e9))
         return measurement(HEADLINE, calls, result, used, marks, ended,
+                           statements.count(bed.system) - sent,
                            memory.of_system(bed.system, tables))
 
 

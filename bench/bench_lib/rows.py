@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import Callable
 
-from . import bulk, memory, wrk
+from . import bulk, memory, statements, wrk
 from .failure import BenchFailed
 from .processor import Sample, between
 
@@ -111,6 +111,7 @@ def load(bed, row, clients, seconds, arguments):
         raise BenchFailed(f"{row.name}: no clients")
     tables = bed.tables
     rows_before = tables.count(row.counted) if row.counted else None
+    sent = statements.count(bed.system)
     bed.access_log.take()
     marks = tables.marks()
     result, before, after, load_ns = wrk.run(
@@ -123,17 +124,16 @@ def load(bed, row, clients, seconds, arguments):
     added = tables.count(row.counted) - rows_before if row.counted else None
     check(row, clients, result, statuses, added)
     return measurement(row, clients, result, between(before, after, load_ns), marks, ended,
-                       memory.of_system(bed.system, tables))
+                       statements.count(bed.system) - sent, memory.of_system(bed.system, tables))
 
 
-def measurement(row, clients, result, used, marks, ended, held):
+def measurement(row, clients, result, used, marks, ended, sent, held):
     requests = result["requests"]
     worth = requests - result["not_ok"] if row.unit == "granted" else requests
-    written = ended.transactions - marks.transactions
     return {"row": row.name, "title": row.title, "clients": clients, **result,
             "per_second": worth / result["seconds"],
             "cpu_us": {name: ns / 1000 / requests for name, ns in used.items()},
-            "batch": requests / written if written and row.writes else None,
+            "batch": requests / sent if sent and row.writes else None,
             "wal_bytes": (ended.wal_bytes - marks.wal_bytes) / requests,
             "checkpoints": ended.checkpoints - marks.checkpoints, "memory_kib": held}
 

@@ -6,6 +6,14 @@
 -- left out while there are no conflicts: after a number of batches of a session, one after the other,
 -- in which nobody was in the way. What fails then is done again with care, in the same call.
 
+-- How many calls in a row, in this session, have met nobody in the way: up to 16, which is enough for
+-- the next to be tried without care. Of those one in sixteen fails, at most.
+CREATE FUNCTION guard.free_batches() RETURNS integer
+LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(nullif(current_setting('availability_guard.free_batches', true), ''), '0')::integer
+$$;
+
 -- The insertion of guard.lock_batch where nobody is in the way. It looks at the index once, not
 -- twice, and fails as a whole when somebody is: with the error of an exclusion or a unique constraint.
 CREATE FUNCTION guard.insert_batch(
@@ -52,7 +60,6 @@ DECLARE
     v_now     timestamptz;
     v_token   bigint;
     v_free    integer;
-    c_enough  CONSTANT integer := 16;
     v_granted integer;
     v_fresh   integer[];
     v_new     integer[];
@@ -78,11 +85,8 @@ BEGIN
 
     -- The usual case: new locks on free places, all in one statement. The arrays are read by
     -- subscript: functions in FROM would store them first, and each costs a check of privileges.
-    --
-    -- v_free counts the batches of this session in a row in which nobody was in the way. After
-    -- enough of them the next one is tried without care, in which at most one of so many fails.
-    v_free := coalesce(nullif(current_setting('availability_guard.free_batches', true), ''), '0');
-    IF v_free = c_enough THEN
+    v_free := guard.free_batches();
+    IF v_free = 16 THEN
         BEGIN
             RETURN QUERY SELECT * FROM guard.insert_batch(
                 v_now, v_token, p_tenants, p_ids, p_keys, p_properties, p_reservations, p_types,
@@ -113,7 +117,7 @@ BEGIN
         GET DIAGNOSTICS v_granted = ROW_COUNT;
     END IF;
     IF v_granted = cardinality(p_ids) THEN
-        IF v_free < c_enough THEN
+        IF v_free < 16 THEN
             PERFORM set_config('availability_guard.free_batches', (v_free + 1)::text, false);
         END IF;
         IF v_granted > 0 AND guard.writes_events() THEN
@@ -207,5 +211,94 @@ BEGIN
     -- In this order: a lock whose former grant has expired is granted anew after that.
     PERFORM guard.note_locks('inventory.expired', v_now, v_expired, NULL);
     PERFORM guard.note_locks('inventory.locked', v_now, v_locked, NULL);
+END
+$$;
+
+-- Grants one lock: the same as a batch of one, at five sixths of its cost.
+CREATE OR REPLACE FUNCTION guard.lock_one(
+    p_tenant uuid, p_id uuid, p_key uuid, p_property uuid, p_reservation uuid,
+    p_type uuid, p_room uuid, p_start timestamptz, p_end timestamptz,
+    p_ttl integer, p_reason text, p_correlation text, p_metadata jsonb)
+RETURNS SETOF guard.lock_answer
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_resource bigint;
+    v_key      bigint;
+    v_done     text;
+    v_now      timestamptz;
+    v_token    bigint;
+    v_free     integer;
+    v_granted  integer;
+BEGIN
+    -- In the order of take_resources. (To assign is the cheapest way to call: it needs no query.)
+    v_resource := guard.resource_key(p_tenant, coalesce(p_room, p_type), 0);
+    v_key := coalesce(guard.resource_key(p_tenant, p_key, 1), v_resource);
+    v_done := pg_advisory_xact_lock(least(v_resource, v_key));
+    IF v_key <> v_resource THEN
+        v_done := pg_advisory_xact_lock(greatest(v_resource, v_key));
+    END IF;
+    v_now := clock_timestamp();
+    v_token := nextval('guard.fencing_token');
+    v_free := guard.free_batches();
+    IF v_free = 16 THEN
+        BEGIN
+            RETURN QUERY
+            INSERT INTO public.inventory_locks_shadow AS l
+                   (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
+                    stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
+                    metadata, fencing_token, created_at, updated_at)
+            SELECT p_id, p_tenant, p_property, p_reservation, p_type, p_room,
+                   p_start, p_end, guard.expires_at(v_now, p_ttl, p_end), p_ttl, p_reason,
+                   p_correlation, p_metadata, v_token, v_now, v_now
+            WHERE p_end > v_now
+            RETURNING 1, 'LOCKED'::text,
+                   l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
+                   l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
+                   l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
+                   l.created_at, l.updated_at;
+            GET DIAGNOSTICS v_granted = ROW_COUNT;
+        EXCEPTION WHEN exclusion_violation OR unique_violation THEN
+            NULL; -- nothing has been done
+        END;
+    ELSE
+        RETURN QUERY
+        INSERT INTO public.inventory_locks_shadow AS l
+               (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
+                stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
+                metadata, fencing_token, created_at, updated_at)
+        SELECT p_id, p_tenant, p_property, p_reservation, p_type, p_room,
+               p_start, p_end, guard.expires_at(v_now, p_ttl, p_end), p_ttl, p_reason,
+               p_correlation, p_metadata, v_token, v_now, v_now
+        WHERE p_end > v_now
+        ON CONFLICT DO NOTHING
+        RETURNING 1, 'LOCKED'::text,
+               l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
+               l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
+               l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
+               l.created_at, l.updated_at;
+        GET DIAGNOSTICS v_granted = ROW_COUNT;
+    END IF;
+    IF v_granted = 1 THEN
+        IF v_free < 16 THEN
+            PERFORM set_config('availability_guard.free_batches', (v_free + 1)::text, false);
+        END IF;
+        IF guard.writes_events() THEN
+            INSERT INTO guard.outbox (stream, event_type, created_at, events, locks)
+            VALUES ('inventory', 'inventory.locked', v_now, 1, ARRAY[
+                ROW(p_id, p_tenant, p_property, p_reservation, p_type, p_room, p_start, p_end,
+                    guard.expires_at(v_now, p_ttl, p_end), p_reason, p_correlation, v_token,
+                    NULL, NULL)::guard.lock_event]);
+        END IF;
+        RETURN;
+    END IF;
+    IF v_free > 0 THEN
+        PERFORM set_config('availability_guard.free_batches', '0', false);
+    END IF;
+    RETURN QUERY
+    SELECT * FROM guard.lock_batch(
+        ARRAY[p_tenant], ARRAY[p_id], ARRAY[p_key], ARRAY[p_property], ARRAY[p_reservation],
+        ARRAY[p_type], ARRAY[p_room], ARRAY[p_start], ARRAY[p_end],
+        ARRAY[p_ttl], ARRAY[p_reason], ARRAY[p_correlation], ARRAY[p_metadata]);
 END
 $$;

@@ -1,7 +1,7 @@
 -- Batches that hope for free places: when they do, and what becomes of those that hope in vain.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(15);
+SELECT plan(24);
 
 CREATE FUNCTION pg_temp.free_batches() RETURNS text LANGUAGE sql
 AS $$ SELECT current_setting('availability_guard.free_batches', true) $$;
@@ -54,6 +54,37 @@ SELECT is(pg_temp.outcomes(pg_temp.req(54, 0, 2, room => 54), pg_temp.req(55, 1,
 SELECT is((SELECT array_agg(outcome ORDER BY ordinal) FROM pg_temp.lock(
               pg_temp.req(56, 0, 1, room => 56), pg_temp.req(57, -40, -39, room => 57))),
           ARRAY['LOCKED', 'STAY_OVER'], 'a stay that is over');
+
+-- One lock, with hope.
+CREATE FUNCTION pg_temp.lock_one(n integer, room integer, from_day numeric)
+RETURNS text LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_answers text;
+BEGIN
+    PERFORM set_config('availability_guard.free_batches', '16', false);
+    SELECT string_agg(a.outcome || coalesce(' ' || pg_temp.n(a.id), ''), ', ') INTO v_answers
+    FROM guard.lock_one(pg_temp.u(1), pg_temp.u(n), pg_temp.u(n), NULL, NULL, pg_temp.u(1),
+                        pg_temp.u(room), pg_temp.day(from_day), pg_temp.day(from_day + 1), 60,
+                        'TEST', NULL, NULL) AS a;
+    RETURN v_answers || ', then ' || pg_temp.free_batches();
+END
+$$;
+SELECT is(pg_temp.lock_one(70, 70, 0), 'LOCKED 70, then 16', 'one new lock');
+SELECT is(pg_temp.lock_one(71, 70, 0), 'CONFLICT 70, then 0', 'somebody is in the way');
+SELECT is(pg_temp.lock_one(70, 70, 3), 'LOCKED 70, then 0', 'a known id moves');
+SELECT is(pg_temp.lock_one(71, 70, 0), 'LOCKED 71, then 16', 'the place that it has left is free');
+SELECT is(pg_temp.lock_one(72, 72, -40), 'STAY_OVER, then 0', 'a stay that is over');
+UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() WHERE id = pg_temp.u(71);
+SELECT is(pg_temp.lock_one(73, 70, 0), 'LOCKED 73, then 0', 'the place of an expired lock');
+SELECT is((SELECT count(*) FROM inventory_locks_shadow WHERE room_id = pg_temp.u(70)), 3::bigint, 'no row is there twice');
+SELECT is((SELECT sum(o.events) FROM guard.outbox AS o WHERE EXISTS (
+              SELECT FROM unnest(o.locks) AS l WHERE l.room_id = pg_temp.u(70))), 5::bigint,
+          'each grant and the expiry are told once');
+SET availability_guard.free_batches = 15;
+SELECT is(pg_temp.lock_new(80) || pg_temp.free_batches(), 'LOCKED16', 'the last one that takes care');
+
+-- The insertion without care.
 
 -- The insertion without care.
 SELECT throws_ok($$SELECT pg_temp.insert_new('{60,61}', '{60,41}', '{0,0}')$$, '23P01', NULL,
