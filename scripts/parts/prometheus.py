@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import urllib.parse
 from pathlib import Path
 
@@ -110,10 +109,9 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in found
                 if series["value"][1] != "NaN"]
 
-    def query_range(self, expression, seconds, step=1):
-        """The last seconds: [(labels, [(time, value)])]."""
-        now = time.time()
-        found = self._ask("/api/v1/query_range", query=expression, start=now - seconds, end=now,
+    def query_range(self, expression, start, end, step=1):
+        """[(labels, [(time, value)])]"""
+        found = self._ask("/api/v1/query_range", query=expression, start=start, end=end,
                           step=step)["result"]
         return [(series["metric"], [(float(at), float(value)) for at, value in series["values"]])
                 for series in found]

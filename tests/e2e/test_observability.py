@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from database import Database
 from systems import ADMIN_TOKEN, SOURCE, running, wait_for
 
 sys.path.append(str(SOURCE / "observability"))
@@ -26,17 +27,23 @@ SELECTOR = re.compile(r"(?<![\w:\"])(?:availability_guard_|process_|up\b|namespa
 
 
 @pytest.fixture(scope="module")
-def prometheus(request):
-    if shutil.which("prometheus") is None:
-        pytest.skip("prometheus is not installed")
+def busy(request):
+    """A system under load."""
     with running(request.session, kafka=True, sink=True, SWEEP_INTERVAL_MS=200,
                  AVAILABILITY_GUARD_METRICS_TENANTS_MAX=8) as system:
-        target = system.base_url.removeprefix("http://")
-        with Prometheus(system.state_dir / "prometheus", target, ALERTS) as found, \
-                Traffic(system, ADMIN_TOKEN, rooms=4, nights=10) as traffic:
-            yield found
+        with Traffic(system, ADMIN_TOKEN, rooms=4, nights=10) as traffic:
+            yield system
         assert not traffic.failures
         assert {200, 400, 404, 409} == set(traffic.statuses)
+
+
+@pytest.fixture(scope="module")
+def prometheus(busy):
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not installed")
+    target = busy.base_url.removeprefix("http://")
+    with Prometheus(busy.state_dir / "prometheus", target, ALERTS) as found:
+        yield found
 
 
 def wait_for_data(prometheus, expressions):
@@ -67,6 +74,28 @@ def test_all_that_rules_look_at_is_there(prometheus):
     selectors = {selector for rule in rules for selector in SELECTOR.findall(rule["query"])}
     assert len(selectors) > 30
     wait_for_data(prometheus, selectors)
+
+
+def blocks(language):
+    """What the pages of the runbook tell to run."""
+    pages = sorted((SOURCE / "docs/runbook").glob("*.md"))
+    found = [block for page in pages for block in
+             re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"),
+                        re.MULTILINE | re.DOTALL)]
+    assert found
+    return found
+
+
+def test_what_the_runbook_asks_prometheus(prometheus):
+    for expression in blocks("promql"):
+        prometheus.query(expression)  # which fails unless it is understood
+
+
+def test_what_the_runbook_asks_the_database(busy):
+    rows = Database(busy.owner_dsn)
+    for statement in blocks("sql"):
+        rows.rows(statement)
+    rows.close()
 
 
 def test_a_system_that_works_raises_no_alert(prometheus):
