@@ -56,11 +56,9 @@ void metrics_request(enum metrics_operation operation, enum metrics_result resul
 }
 
 void metrics_tenant_conflict(const struct id *tenant) {
-    size_t shared = 0;
-    slots_cell *directory = own == unseen ? NULL : slots_shared(&slots, &shared);
-    const size_t places = shared / tenants_directory_cells(1);
+    const size_t places = own == unseen ? 0 : tenants_places(&slots);
     if (places > 0)
-        add(METRICS_CELLS + tenants_place(directory, places, tenant), 1);
+        add(METRICS_CELLS + tenants_place(slots_shared(&slots), places, tenant), 1);
 }
 
 void metrics_batch(enum metrics_statement statement, size_t commands) {

@@ -65,13 +65,6 @@ static void join_program(uint64_t *sum, const uint64_t *more) {
     }
 }
 
-/* How many tenants can be told apart; 0: they are not counted. */
-static size_t tenant_places(const struct slots *slots) {
-    size_t shared = 0;
-    (void)slots_shared(slots, &shared);
-    return shared / tenants_directory_cells(1);
-}
-
 static void join_tenants(uint64_t *sum, slots_cell *cells, size_t places) {
     for (size_t i = 0; i < tenants_own_cells(places); i++)
         sum[i] += atomic_load_explicit(&cells[METRICS_CELLS + i], memory_order_relaxed);
@@ -93,7 +86,7 @@ static void add_up(struct totals *t, const struct slots *slots) {
         t->known[program] = true;
         t->processes[program] += held;
         join_slot(t->of_program[program], cells, held);
-        join_tenants(t->of_tenant, cells, tenant_places(slots));
+        join_tenants(t->of_tenant, cells, tenants_places(slots));
     }
     for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++)
         join_program(t->of_all, t->of_program[p]);
@@ -300,9 +293,7 @@ static void append_others(struct series *s, const struct totals *t) {
 static void append_tenants(struct series *s, const struct totals *t, const struct slots *slots) {
     static const struct metrics_metric conflicts = {
         .name = "availability_guard_tenant_lock_conflicts_total"};
-    size_t shared = 0;
-    slots_cell *directory = slots_shared(slots, &shared);
-    const size_t places = tenant_places(slots);
+    const size_t places = tenants_places(slots);
     if (places == 0)
         return;
     append_head(s->out, conflicts.name,
@@ -312,7 +303,7 @@ static void append_tenants(struct series *s, const struct totals *t, const struc
         struct id tenant;
         char text[ID_TEXT_LENGTH + 1] = "other";
         if (place < places) {
-            if (!tenants_at(directory, place, &tenant))
+            if (!tenants_at(slots_shared(slots), place, &tenant))
                 continue;
             id_format(&tenant, text);
         }

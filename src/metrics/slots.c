@@ -258,9 +258,12 @@ void slots_close(struct slots *s) {
     *s = (struct slots){.fd = -1};
 }
 
-slots_cell *slots_shared(const struct slots *s, size_t *count) {
-    *count = s->shared;
+slots_cell *slots_shared(const struct slots *s) {
     return (slots_cell *)(void *)(s->map + PAGE_BYTES);
+}
+
+size_t slots_shared_count(const struct slots *s) {
+    return s->shared;
 }
 
 slots_cell *slots_own(const struct slots *s) {

@@ -64,7 +64,8 @@ void slots_close(struct slots *s);
 slots_cell *slots_own(const struct slots *s);
 
 /* The cells that all processes share, and how many; zeros at first. */
-slots_cell *slots_shared(const struct slots *s, size_t *count);
+slots_cell *slots_shared(const struct slots *s);
+size_t slots_shared_count(const struct slots *s);
 
 /* The cells of a slot from 0 to less than SLOTS_MAX, and its kind. NULL: it was never used. */
 slots_cell *slots_at(const struct slots *s, size_t number, uint32_t *kind);

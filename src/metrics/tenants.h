@@ -29,11 +29,16 @@ static inline size_t tenants_own_cells(size_t places) {
     return places == 0 ? 0 : places + 1;
 }
 
+/* How many places there are; 0: conflicts are not counted by tenant. */
+static inline size_t tenants_places(const struct slots *s) {
+    return slots_shared_count(s) / tenants_directory_cells(1);
+}
+
 /*
  * The place of the tenant, which takes a free one if it has none; `places` if there is none left.
  * Several processes may do this at once, and may be killed in the middle of it: no tenant ever has
- * two places, and no place is lost. An id of which one half is all zeros, which no version of RFC
- * 9562 has but the nil one, gets no place.
+ * two places, and a place that was being taken waits for its tenant. An id of which one half is all
+ * zeros, which no version of RFC 9562 has but the nil one, gets no place.
  */
 size_t tenants_place(slots_cell *directory, size_t places, const struct id *tenant);
 

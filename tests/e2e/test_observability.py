@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from database import Database
+from scrape import scrape
 from systems import ADMIN_TOKEN, SOURCE, running, wait_for
 
 sys.path.append(str(SOURCE / "observability"))
@@ -74,6 +75,17 @@ def test_all_that_rules_look_at_is_there(prometheus):
     selectors = {selector for rule in rules for selector in SELECTOR.findall(rule["query"])}
     assert len(selectors) > 30
     wait_for_data(prometheus, selectors)
+
+
+def test_tenants_have_the_conflicts_of_commands_too(busy):
+    def by_tenant_are_all():
+        values = scrape(busy)
+        of_commands = sum(value for series, value in values.items() if series.startswith(
+            "availability_guard_command_outcomes_total") and 'outcome="conflict"' in series)
+        by_tenant = sum(value for series, value in values.items()
+                        if series.startswith("availability_guard_tenant_lock_conflicts_total"))
+        return of_commands and by_tenant == values["availability_guard_lock_conflicts_total"]
+    wait_for(by_tenant_are_all, SOON, "sums that agree")
 
 
 def blocks(language):
