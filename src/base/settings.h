@@ -91,6 +91,9 @@
       "whether the programs count what they do")                                                   \
     X(GUARD_METRICS_FILE, guard_metrics_file, PATH, "/run/availability-guard/metrics", 2, 200,     \
       false, "file in which they do, one for all programs of a machine")                           \
+    X(AVAILABILITY_GUARD_METRICS_TENANTS_MAX, availability_guard_metrics_tenants_max, INTEGER,     \
+      "0", 0, 1000, false,                                                                         \
+      "tenants whose conflicts are counted apart; 0: none")                                        \
     X(SWEEP_INTERVAL_MS, sweep_interval_ms, INTEGER, "1000", 10, 3600000, false,                   \
       "pause between two sweeps for expired locks")                                                \
     X(SWEEP_BATCH, sweep_batch, INTEGER, "200", 1, 10000, false,                                   \

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "commands/performer.h"
+#include "metrics/metrics.h"
 
 /* Pauses before a command is tried again. */
 #define PAUSE_FIRST_MS 100
@@ -155,6 +156,7 @@ static void answered(struct command *command, const struct outcome *outcome) {
         finish(t, TALLY_LOCKED);
         break;
     case OUTCOME_CONFLICT:
+        metrics_tenant_conflict(&command->as.lock.tenant_id);
         finish(t, TALLY_CONFLICT);
         break;
     case OUTCOME_RELEASED:

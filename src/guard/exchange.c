@@ -63,6 +63,8 @@ struct buffer *exchange_body(struct exchange *x) {
 
 static void count(const struct exchange *x, enum metrics_result result) {
     metrics_request(x->operation, result, mono_diff_us(mono_now(), x->began_at));
+    if (x->operation == METRICS_OPERATION_LOCK_ROOM && result == METRICS_RESULT_CONFLICT)
+        metrics_tenant_conflict(&x->command.as.lock.tenant_id);
 }
 
 static enum metrics_result result_of(int status) {

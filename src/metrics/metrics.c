@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "metrics/tenants.h"
 
 /* Where a process counts that has no slot. */
 static slots_cell unseen[METRICS_CELLS];
@@ -54,6 +55,12 @@ void metrics_request(enum metrics_operation operation, enum metrics_result resul
     OBSERVE(request_duration, DURATION, operation, us);
 }
 
+void metrics_tenant_conflict(const struct id *tenant) {
+    const size_t places = own == unseen ? 0 : tenants_places(&slots);
+    if (places > 0)
+        add(METRICS_CELLS + tenants_place(slots_shared(&slots), places, tenant), 1);
+}
+
 void metrics_batch(enum metrics_statement statement, size_t commands) {
     OBSERVE(batch_size, SIZE, statement, (int64_t)commands);
 }
@@ -90,8 +97,10 @@ static void unset_gauges(void) {
     }
 }
 
-static void take_slot(enum metrics_program program, const char *path) {
-    const struct slots_layout layout = {.hash = metrics_table_hash(), .cells = METRICS_CELLS};
+static void take_slot(enum metrics_program program, const char *path, size_t tenants) {
+    const struct slots_layout layout = {.hash = metrics_table_hash(),
+                                        .cells = METRICS_CELLS + tenants_own_cells(tenants),
+                                        .shared = tenants_directory_cells(tenants)};
     const char *wrong = slots_open(&slots, path, &layout, (uint32_t)program);
     if (wrong == NULL)
         own = slots_own(&slots);
@@ -102,7 +111,8 @@ static void take_slot(enum metrics_program program, const char *path) {
 
 void metrics_init(enum metrics_program program, const struct settings *settings) {
     if (settings->guard_metrics_enabled)
-        take_slot(program, settings->guard_metrics_file);
+        take_slot(program, settings->guard_metrics_file,
+                  (size_t)settings->availability_guard_metrics_tenants_max);
     unset_gauges();
     metrics_set(METRICS_CELL(shadow_mode), settings->shadow_mode);
     metrics_set(METRICS_CELL(process_start_time), wall_now_us());

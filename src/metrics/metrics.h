@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/settings.h"
 #include "metrics/slots.h"
 #include "metrics/table.h"
@@ -39,6 +40,10 @@ void metrics_set(size_t cell, int64_t value);
 
 /* A request was answered, that many microseconds after it came. Counts a conflict of locks, too. */
 void metrics_request(enum metrics_operation operation, enum metrics_result result, int64_t us);
+
+/* One of these conflicts was this tenant's: beside the above, where conflicts are counted by tenant
+ * at all. */
+void metrics_tenant_conflict(const struct id *tenant);
 
 /* A statement with so many commands was sent. */
 void metrics_batch(enum metrics_statement statement, size_t commands);

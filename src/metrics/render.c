@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "metrics/table.h"
+#include "metrics/tenants.h"
 
 /* All slots, added up. */
 struct totals {
     uint64_t of_program[METRICS_PROGRAM_COUNT][METRICS_CELLS]; /* gauges of the living */
     uint64_t of_all[METRICS_CELLS];
+    uint64_t of_tenant[TENANTS_MAX + 1]; /* by place, and of those without */
     int64_t processes[METRICS_PROGRAM_COUNT];
     bool known[METRICS_PROGRAM_COUNT]; /* has had a slot */
     slots_cell *held[SLOTS_MAX];       /* NULL: by nobody */
@@ -63,6 +65,11 @@ static void join_program(uint64_t *sum, const uint64_t *more) {
     }
 }
 
+static void join_tenants(uint64_t *sum, slots_cell *cells, size_t places) {
+    for (size_t i = 0; i < tenants_own_cells(places); i++)
+        sum[i] += atomic_load_explicit(&cells[METRICS_CELLS + i], memory_order_relaxed);
+}
+
 static void add_up(struct totals *t, const struct slots *slots) {
     memset(t, 0, sizeof *t);
     clear(t->of_all);
@@ -79,6 +86,7 @@ static void add_up(struct totals *t, const struct slots *slots) {
         t->known[program] = true;
         t->processes[program] += held;
         join_slot(t->of_program[program], cells, held);
+        join_tenants(t->of_tenant, cells, tenants_places(slots));
     }
     for (size_t p = 0; p < METRICS_PROGRAM_COUNT; p++)
         join_program(t->of_all, t->of_program[p]);
@@ -282,6 +290,29 @@ static void append_others(struct series *s, const struct totals *t) {
     }
 }
 
+static void append_tenants(struct series *s, const struct totals *t, const struct slots *slots) {
+    static const struct metrics_metric conflicts = {
+        .name = "availability_guard_tenant_lock_conflicts_total"};
+    const size_t places = tenants_places(slots);
+    if (places == 0)
+        return;
+    append_head(s->out, conflicts.name,
+                "The conflicts of locks by tenant, as far as there is room.", "counter");
+    s->metric = &conflicts;
+    for (size_t place = 0; place <= places; place++) {
+        struct id tenant;
+        char text[ID_TEXT_LENGTH + 1] = "other";
+        if (place < places) {
+            if (!tenants_at(slots_shared(slots), place, &tenant))
+                continue;
+            id_format(&tenant, text);
+        }
+        add_label(s, "tenant_id", text);
+        append_line(s, "", METRICS_ONE, t->of_tenant[place]);
+        s->labels.length = 0;
+    }
+}
+
 void render_metrics(struct buffer *out, const struct slots *slots) {
     static struct totals totals; /* too large for a stack */
     struct series series = {.out = out};
@@ -292,6 +323,7 @@ void render_metrics(struct buffer *out, const struct slots *slots) {
         series.metric = &metrics_table[i];
         append_metric(&series, &totals);
     }
+    append_tenants(&series, &totals, slots);
     if (series.labels.failed)
         out->failed = true;
     buffer_free(&series.labels);

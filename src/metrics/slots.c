@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #define MAGIC "AGMETRIC"
-#define VERSION 1
+#define VERSION 2
 
-/* The description has a page for itself, and each slot begins with two cache lines: processors
- * fetch lines in pairs. */
-#define HEADER_BYTES 4096
+/* The description has a page for itself, the shared cells have the next ones, and each slot begins
+ * with two cache lines: processors fetch lines in pairs. */
+#define PAGE_BYTES 4096
 #define SLOT_HEADER_BYTES 128
 
 #define PATH_BYTES_MAX 512
@@ -31,6 +31,7 @@ struct header {
     uint32_t version;
     uint32_t slots;
     uint64_t cells;
+    uint64_t shared;
     uint64_t layout;
 };
 
@@ -41,12 +42,18 @@ static size_t slot_bytes(size_t cells) {
     return (bytes + SLOT_HEADER_BYTES - 1) / SLOT_HEADER_BYTES * SLOT_HEADER_BYTES;
 }
 
-static size_t file_bytes(size_t cells) {
-    return HEADER_BYTES + SLOTS_MAX * slot_bytes(cells);
+/* Of all that is before the slots. */
+static size_t head_bytes(size_t shared) {
+    const size_t bytes = PAGE_BYTES + shared * sizeof(slots_cell);
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
+
+static size_t file_bytes(size_t cells, size_t shared) {
+    return head_bytes(shared) + SLOTS_MAX * slot_bytes(cells);
 }
 
 static unsigned char *slot_at(const struct slots *s, size_t number) {
-    return s->map + HEADER_BYTES + number * slot_bytes(s->cells);
+    return s->map + head_bytes(s->shared) + number * slot_bytes(s->cells);
 }
 
 /* The kind and 1, or 0 in a slot that was never used. */
@@ -99,6 +106,7 @@ static struct header describe(const struct slots_layout *layout) {
                            .version = VERSION,
                            .slots = SLOTS_MAX,
                            .cells = layout->cells,
+                           .shared = layout->shared,
                            .layout = layout->hash};
 }
 
@@ -130,7 +138,7 @@ static enum found look_at(int fd, const struct slots_layout *layout) {
     struct stat status;
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid())
         return FOUND_FOREIGN;
-    const bool good = status.st_size == (off_t)file_bytes(layout->cells) &&
+    const bool good = status.st_size == (off_t)file_bytes(layout->cells, layout->shared) &&
                       pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
                       memcmp(&header, &wanted, sizeof header) == 0;
     return good ? FOUND_GOOD : FOUND_OTHER;
@@ -145,7 +153,7 @@ static int make_file(const char *path, const struct slots_layout *layout) {
     const int fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -1;
-    int error = posix_fallocate(fd, 0, (off_t)file_bytes(layout->cells));
+    int error = posix_fallocate(fd, 0, (off_t)file_bytes(layout->cells, layout->shared));
     if (error == 0 && (pwrite(fd, &header, sizeof header, 0) != (ssize_t)sizeof header ||
                        rename(fresh, path) != 0))
         error = errno;
@@ -196,7 +204,7 @@ static bool take_marked(struct slots *s, uint32_t mark, uint32_t kind) {
 }
 
 static const char *map_file(struct slots *s) {
-    const size_t bytes = file_bytes(s->cells);
+    const size_t bytes = file_bytes(s->cells, s->shared);
     void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (map == MAP_FAILED)
         return "cannot be mapped";
@@ -225,7 +233,7 @@ static const char *open_held(struct slots *s, const char *path, const struct slo
 
 const char *slots_open(struct slots *s, const char *path, const struct slots_layout *layout,
                        uint32_t kind) {
-    *s = (struct slots){.fd = -1, .cells = layout->cells};
+    *s = (struct slots){.fd = -1, .cells = layout->cells, .shared = layout->shared};
     if (strlen(path) >= PATH_BYTES_MAX || strrchr(path, '/') == NULL) {
         errno = 0;
         return "is no absolute path, or too long";
@@ -243,11 +251,19 @@ const char *slots_open(struct slots *s, const char *path, const struct slots_lay
 void slots_close(struct slots *s) {
     if (s->map != NULL) {
         guarded.map = NULL;
-        (void)munmap(s->map, file_bytes(s->cells));
+        (void)munmap(s->map, file_bytes(s->cells, s->shared));
     }
     if (s->fd > 0)
         (void)close(s->fd);
     *s = (struct slots){.fd = -1};
+}
+
+slots_cell *slots_shared(const struct slots *s) {
+    return (slots_cell *)(void *)(s->map + PAGE_BYTES);
+}
+
+size_t slots_shared_count(const struct slots *s) {
+    return s->shared;
 }
 
 slots_cell *slots_own(const struct slots *s) {

@@ -1,5 +1,6 @@
 /*
- * slots.h: one file that all processes map, with a slot for each, in which it alone writes.
+ * slots.h: one file that all processes map, with a slot for each, in which it alone writes, and
+ * before the slots some cells in which all of them may.
  *
  *   never used --slots_open()--> used by a process --its end, however it came--> left
  *                                      ^---------slots_open()--------------------'
@@ -36,14 +37,16 @@ typedef _Atomic uint64_t slots_cell;
 struct slots {
     int fd;
     unsigned char *map;
-    size_t cells; /* in each slot */
-    size_t own;   /* the number of this process's slot */
+    size_t cells;  /* in each slot */
+    size_t shared; /* cells of all */
+    size_t own;    /* the number of this process's slot */
 };
 
 /* What the cells mean: who has another hash does not understand them. */
 struct slots_layout {
     uint64_t hash;
-    size_t cells;
+    size_t cells;  /* in each slot */
+    size_t shared; /* for all together */
 };
 
 /*
@@ -59,6 +62,10 @@ void slots_close(struct slots *s);
 
 /* The cells of this process's slot. */
 slots_cell *slots_own(const struct slots *s);
+
+/* The cells that all processes share, and how many; zeros at first. */
+slots_cell *slots_shared(const struct slots *s);
+size_t slots_shared_count(const struct slots *s);
 
 /* The cells of a slot from 0 to less than SLOTS_MAX, and its kind. NULL: it was never used. */
 slots_cell *slots_at(const struct slots *s, size_t number, uint32_t *kind);

@@ -9,7 +9,8 @@ PAGE = (SOURCE / "docs/metrics.md").read_text(encoding="utf-8")
 
 # Made while rendering, not counted.
 OTHERS = {"availability_guard_build_info": ("gauge", ["version"]),
-          "availability_guard_processes": ("gauge", ["program"])}
+          "availability_guard_processes": ("gauge", ["program"]),
+          "availability_guard_tenant_lock_conflicts_total": ("counter", ["tenant_id"])}
 OF_SCOPE = {"SUM": [], "GREATEST": [], "PROGRAM": ["program"], "PROCESS": ["program", "slot"]}
 
 
@@ -29,7 +30,7 @@ def metrics_of_table():
 
 
 def metrics_of_page():
-    row = re.compile(r"^\| `((?:availability_guard|process)_\w+)(?:\{([a-z,]+)\})?` \| (\w+) \| .",
+    row = re.compile(r"^\| `((?:availability_guard|process)_\w+)(?:\{([a-z_,]+)\})?` \| (\w+) \| .",
                      re.MULTILINE)
     return {name: (type_, inside.split(",") if inside else [])
             for name, inside, type_ in row.findall(PAGE)}

@@ -27,7 +27,8 @@ SOON = 20
 # Inventory events would be counted among the announcements.
 QUICK = {"AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED": "false",
          "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_RETRY_BACKOFF_MS": 50,
-         "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_MAX_RETRIES": 1, "SWEEP_INTERVAL_MS": 100}
+         "AVAILABILITY_GUARD_NOTIFICATION_CONSUMER_MAX_RETRIES": 1, "SWEEP_INTERVAL_MS": 100,
+         "AVAILABILITY_GUARD_METRICS_TENANTS_MAX": 100}
 
 NAMESPACE = "availability_guard_"
 
@@ -72,6 +73,7 @@ def test_the_answer_is_text_for_prometheus(client):
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert len(metric_names(answer.body.decode())) > 40
+    assert "tenant_id" not in answer.body.decode()
     assert client.request("HEAD", "/metrics").body == b""
     check_problem(client.post("/metrics", {}), 405, "method_not_allowed", [])
 
@@ -199,6 +201,10 @@ class Crowd:
             tenant.close()
 
 
+def conflicts_of(values, tenant):
+    return values.get(f'{NAMESPACE}tenant_lock_conflicts_total{{tenant_id="{tenant}"}}', 0)
+
+
 def test_counts_go_on_after_kills_and_restarts(counted):
     before = requests(scrape(counted))
     crowd = Crowd(counted, 24)  # enough for both processes to have work
@@ -209,6 +215,9 @@ def test_counts_go_on_after_kills_and_restarts(counted):
         assert difference(requests(scrape(counted)), before) == crowd.counts
     crowd.close()
     values = scrape(counted)
+    assert [conflicts_of(values, tenant.id) for tenant in crowd.tenants] == [15] * 24
+    assert sum(value for series, value in values.items() if "tenant_lock_conflicts" in series) == \
+        values[NAMESPACE + "lock_conflicts_total"]
     assert values[f'{NAMESPACE}processes{{program="guard"}}'] == 2
     # However many there have been: the slots are those of two.
     slots = [series for series in values if series.startswith('process_open_fds{program="guard"')]

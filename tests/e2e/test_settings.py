@@ -12,6 +12,7 @@ PROGRAMS = ["availability-guard", "availability-guard-sweeper", "availability-gu
 
 # Name: default, a value at each bound, and values that are not allowed.
 INTEGERS = {
+    "AVAILABILITY_GUARD_METRICS_TENANTS_MAX": ("0", 0, 1000),
     "PORT": ("3800", 1, 65535),
     "GRPC_PORT": ("4400", 1, 65535),
     "LOCK_DEFAULT_TTL_SECONDS": ("7200", 1, 86400),

@@ -166,6 +166,64 @@ START_TEST(a_gauge_can_be_unset_and_negative) {
 }
 END_TEST
 
+/* --- tenants ----------------------------------------------------------------------------- */
+
+#define TENANT "availability_guard_tenant_lock_conflicts_total{tenant_id="
+
+static void count_tenant(unsigned char number) {
+    struct id tenant;
+    memset(tenant.bytes, number, sizeof tenant.bytes);
+    metrics_tenant_conflict(&tenant);
+}
+
+static void count_two_tenants(void) {
+    count_tenant(0x11);
+    count_tenant(0x22);
+}
+
+START_TEST(conflicts_are_counted_by_tenant) {
+    settings.availability_guard_metrics_tenants_max = 3;
+    metrics_init(METRICS_PROGRAM_GUARD, &settings);
+    count_tenant(0x22);
+    const pid_t other = start_other(METRICS_PROGRAM_COMMANDS, count_two_tenants);
+    render();
+    ck_assert_line(TENANT "\"11111111-1111-1111-1111-111111111111\"} 1");
+    ck_assert_line(TENANT "\"22222222-2222-2222-2222-222222222222\"} 2");
+    ck_assert_line(TENANT "\"other\"} 0");
+    kill_other(other);
+    kill_other(start_other(METRICS_PROGRAM_COMMANDS, count_two_tenants));
+    /* who goes on knows them, too */
+    metrics_exit();
+    metrics_init(METRICS_PROGRAM_GUARD, &settings);
+    count_two_tenants();
+    render();
+    ck_assert_line(TENANT "\"11111111-1111-1111-1111-111111111111\"} 3");
+    ck_assert_line(TENANT "\"22222222-2222-2222-2222-222222222222\"} 4");
+}
+END_TEST
+
+START_TEST(tenants_beyond_the_bound_are_counted_together) {
+    settings.availability_guard_metrics_tenants_max = 2;
+    metrics_init(METRICS_PROGRAM_GUARD, &settings);
+    for (unsigned char i = 0; i < 5; i++) /* the first is the nil id */
+        count_tenant(i);
+    render();
+    ck_assert_line(TENANT "\"01010101-0101-0101-0101-010101010101\"} 1");
+    ck_assert_line(TENANT "\"02020202-0202-0202-0202-020202020202\"} 1");
+    ck_assert_line(TENANT "\"other\"} 3");
+    ck_assert_no_text("03030303");
+}
+END_TEST
+
+START_TEST(tenants_are_not_counted_unless_wanted) {
+    ck_assert_int_eq(settings.availability_guard_metrics_tenants_max, 0);
+    metrics_init(METRICS_PROGRAM_GUARD, &settings);
+    count_two_tenants();
+    render();
+    ck_assert_no_text("tenant_id");
+}
+END_TEST
+
 /* --- histograms -------------------------------------------------------------------------- */
 
 #define DURATION "availability_guard_request_duration_seconds"
@@ -292,6 +350,9 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, gauges_are_those_of_the_living);
     tcase_add_test(tcase, a_slot_taken_over_has_no_old_gauges);
     tcase_add_test(tcase, a_gauge_can_be_unset_and_negative);
+    tcase_add_test(tcase, conflicts_are_counted_by_tenant);
+    tcase_add_test(tcase, tenants_beyond_the_bound_are_counted_together);
+    tcase_add_test(tcase, tenants_are_not_counted_unless_wanted);
     tcase_add_test(tcase, a_bound_belongs_to_its_bucket);
     tcase_add_test(tcase, sizes_are_plain_numbers);
     tcase_add_test(tcase, each_fact_has_its_series);

@@ -201,10 +201,34 @@ START_TEST(processes_that_start_at_once_get_one_file) {
 }
 END_TEST
 
+START_TEST(some_cells_belong_to_all) {
+    static const struct slots_layout with_shared = {.hash = 1, .cells = CELLS, .shared = 700};
+    struct slots other;
+    ck_assert_ptr_null(slots_open(&mine, path, &with_shared, KIND_A));
+    ck_assert_ptr_null(slots_open(&other, path, &with_shared, KIND_B));
+    slots_cell *shared = slots_shared(&mine);
+    ck_assert_uint_eq(slots_shared_count(&mine), 700);
+    for (size_t i = 0; i < 700; i++) {
+        ck_assert_uint_eq(atomic_load(&shared[i]), 0);
+        atomic_store(&shared[i], UINT64_MAX);
+    }
+    ck_assert_uint_eq(atomic_load(&slots_shared(&other)[699]), UINT64_MAX);
+    /* and not to the slots */
+    for (size_t i = 0; i < CELLS; i++) {
+        ck_assert_uint_eq(read_slot(&mine, 0, i), 0);
+        ck_assert_uint_eq(read_slot(&mine, 1, i), 0);
+    }
+    slots_close(&other);
+    slots_close(&mine);
+    ck_assert_ptr_null(slots_open(&mine, path, &layout, KIND_A));
+    ck_assert_uint_eq(slots_shared_count(&mine), 0);
+}
+END_TEST
+
 /* --- the file ---------------------------------------------------------------------------- */
 
 START_TEST(another_layout_gets_another_file) {
-    static const struct slots_layout others[] = {{2, CELLS}, {1, CELLS + 1}};
+    static const struct slots_layout others[] = {{2, CELLS, 0}, {1, CELLS + 1, 0}, {1, CELLS, 1}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         struct slots old;
         open_slots(&old, KIND_A);
@@ -384,6 +408,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, one_s_own_slot_is_held_and_left);
     tcase_add_test(tcase, when_all_are_taken_there_is_none);
     tcase_add_test(tcase, processes_that_start_at_once_get_one_file);
+    tcase_add_test(tcase, some_cells_belong_to_all);
     tcase_add_test(tcase, another_layout_gets_another_file);
     tcase_add_test(tcase, a_spoiled_file_is_replaced);
     tcase_add_test(tcase, a_good_file_is_kept);

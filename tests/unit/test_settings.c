@@ -85,6 +85,7 @@ static const char defaults[] =
     "172.16.0.0/12,192.168.0.0/16,fc00::/7\n"
     "GUARD_METRICS_ENABLED=true\n"
     "GUARD_METRICS_FILE=/run/availability-guard/metrics\n"
+    "AVAILABILITY_GUARD_METRICS_TENANTS_MAX=0\n"
     "SWEEP_INTERVAL_MS=1000\n"
     "SWEEP_BATCH=200\n"
     "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED=true\n"
@@ -184,6 +185,7 @@ START_TEST(every_member_is_set) {
                               "GUARD_SOCKET=/tmp/g.sock",
                               "GUARD_MAX_BODY_BYTES=1024",
                               "GUARD_OPERATIONS_NETWORKS= 10.1.0.0/16 , fd00::/8",
+                              "AVAILABILITY_GUARD_METRICS_TENANTS_MAX=1000",
                               "SWEEP_INTERVAL_MS=11",
                               "SWEEP_BATCH=12",
                               "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED=false",
@@ -257,6 +259,7 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.guard_queue_timeout_ms, 10);
     ck_assert_str_eq(settings.guard_socket, "/tmp/g.sock");
     ck_assert_int_eq(settings.guard_max_body_bytes, 1024);
+    ck_assert_int_eq(settings.availability_guard_metrics_tenants_max, 1000);
     ck_assert_str_eq(settings.guard_operations_networks, "10.1.0.0/16,fd00::/8");
     ck_assert_int_eq(settings.sweep_interval_ms, 11);
     ck_assert_int_eq(settings.sweep_batch, 12);
