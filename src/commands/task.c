@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "commands/performer.h"
+#include "domain/sqlstate.h"
 #include "metrics/metrics.h"
 
 /* Pauses before a command is tried again. */
@@ -127,13 +128,10 @@ static void try_again(struct task *t, mono_time now) {
     move(t, TASK_PAUSED);
 }
 
-/* Whether the reason lies in the database and not in the command. Class 42: a function or a right
- * is missing; 3F000: the schema is. Without a state: no memory, or an answer of a form not known.
- */
+/* Whether the reason lies in the database and not in the command. */
 static bool is_trouble(const struct outcome *outcome) {
-    const char *state = outcome->sqlstate;
     if (outcome->kind == OUTCOME_FAILED)
-        return *state == '\0' || strncmp(state, "42", 2) == 0 || strcmp(state, "3F000") == 0;
+        return sqlstate_is_trouble(outcome->sqlstate);
     return outcome->kind == OUTCOME_OVERLOADED || outcome->kind == OUTCOME_UNAVAILABLE ||
            outcome->kind == OUTCOME_WRONG_SCHEMA;
 }
@@ -175,7 +173,7 @@ static void answered(struct command *command, const struct outcome *outcome) {
         bury_refused(t, TALLY_REFUSED, "the database cannot store a value of it", outcome);
         break;
     default:
-        if (!trouble && t->tries >= TASK_TRIES_MAX)
+        if (!trouble && ++t->failures >= TASK_TRIES_MAX)
             bury_refused(t, TALLY_FAILED, "the database refuses it", outcome);
         else
             try_again(t, now);

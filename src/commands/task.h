@@ -50,6 +50,7 @@ struct task {
     mono_time received;
     mono_time due; /* PAUSED: until then */
     int tries;     /* that the database has answered */
+    int failures;  /* those of them that failed for a reason that nobody knows */
     bool leaving;
     size_t size; /* of everything that it holds */
 };

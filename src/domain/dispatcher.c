@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/sqlstate.h"
 #include "domain/statements.h"
 #include "metrics/metrics.h"
 
@@ -263,26 +264,6 @@ void dispatcher_flush(struct dispatcher *d, mono_time now) {
     metrics_set(METRICS_CELL(queue_depth), (int64_t)d->queued);
 }
 
-/* What to tell about a command that the database refused by itself. */
-static enum outcome_kind refusal_of(const char *sqlstate) {
-    if (strncmp(sqlstate, "22", 2) == 0) /* data exception: a value it can't store */
-        return OUTCOME_REFUSED;
-    /* 57014 the statement's time was up; 53 no disk, no memory; 58 the system; 55P03 lock timeout;
-     * 40 deadlock and serialization failures that did not pass */
-    if (strcmp(sqlstate, "57014") == 0 || strncmp(sqlstate, "53", 2) == 0 ||
-        strncmp(sqlstate, "58", 2) == 0 || strcmp(sqlstate, "55P03") == 0 ||
-        strncmp(sqlstate, "40", 2) == 0)
-        return OUTCOME_UNAVAILABLE;
-    return OUTCOME_FAILED;
-}
-
-/* 40001 and 40P01: the same statement may succeed now. 23P01 and 23505: somebody wrote past the
- * functions in this moment; a second look finds the row. */
-static bool passes(const char *sqlstate) {
-    return strcmp(sqlstate, "40001") == 0 || strcmp(sqlstate, "40P01") == 0 ||
-           strcmp(sqlstate, "23P01") == 0 || strcmp(sqlstate, "23505") == 0;
-}
-
 static void take_failure(struct dispatcher *d, const PGresult *result) {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -297,14 +278,14 @@ static void take_failure(struct dispatcher *d, const PGresult *result) {
         return;
     }
     struct command *command = d->batch[0];
-    if (passes(sqlstate) && ++command->attempts < ATTEMPTS_MAX) {
+    if (sqlstate_passes(sqlstate) && ++command->attempts < ATTEMPTS_MAX) {
         requeue_batch(d);
         return;
     }
     d->batch_count = 0;
     log_request(LOG_LEVEL_ERROR, command->request_id, "the database refused a command (%s: %s)",
                 sqlstate, message);
-    answer_refusal(command, refusal_of(sqlstate), sqlstate);
+    answer_refusal(command, sqlstate_outcome(sqlstate), sqlstate);
 }
 
 static bool is_partly_done(const struct command *command) {

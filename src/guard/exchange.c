@@ -93,19 +93,22 @@ static void send_with_headers(struct exchange *x, const char *status, const char
     buffer_shrink(b, ANSWER_KEEP);
 }
 
+/* What is sent when there is no memory for an answer. */
+#define NO_MEMORY(fail_open)                                                                       \
+    "Status: 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: 13\r\n"                      \
+    "X-Guard-Fail-Open: " fail_open "\r\n\r\n"
+
 /* All of it is in the headers. */
 static void send_grpc_problem(struct exchange *x, enum problem problem, const char *detail,
                               const struct violations *violations) {
     struct buffer *b = exchange_body(x);
-    static const char NO_MEMORY[] = "Status: 200 OK\r\n"
-                                    "Content-Type: application/grpc\r\n"
-                                    "Grpc-Status: 13\r\n\r\n";
     /* What no method can do is the caller's mistake. */
     count(x, problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
                                                 : result_of(problem_status(problem)));
     grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
+    const char *no_memory = x->context->fail_open ? NO_MEMORY("true") : NO_MEMORY("false");
     x->send(x,
-            b->failed ? (struct text_span){NO_MEMORY, sizeof NO_MEMORY - 1}
+            b->failed ? (struct text_span){no_memory, strlen(no_memory)}
                       : (struct text_span){b->data, b->length},
             (struct text_span){"", 0});
     buffer_clear(b);
@@ -168,14 +171,22 @@ void exchange_answer_wrong_method(struct exchange *x, const char *allow) {
     send_problem(x, PROBLEM_METHOD_NOT_ALLOWED, "the path does not have this method", NULL, header);
 }
 
+/* Whether the caller can find out by the request's key what became of it. */
+static bool has_key(const struct exchange *x) {
+    return x->command.kind == COMMAND_LOCK && x->command.as.lock.has_key;
+}
+
 static void answer_unavailable(struct exchange *x, const char *field, const char *message,
                                bool maybe_done) {
     struct violations reasons = {.count = 0};
     violations_add(&reasons, field, message);
     exchange_answer_problem(x, PROBLEM_DATABASE_UNAVAILABLE,
-                            maybe_done ? "the database was lost before it answered: the request may"
-                                         " have been done; repeat it with the same idempotencyKey"
-                                       : "the database can't be used; nothing was done",
+                            !maybe_done  ? "the database can't be used; nothing was done"
+                            : has_key(x) ? "the database was lost before it answered: the request"
+                                           " may have been done; repeat it with the same"
+                                           " idempotencyKey"
+                                         : "the database was lost before it answered: the request"
+                                           " may have been done",
                             &reasons);
 }
 
@@ -194,12 +205,14 @@ void exchange_answer_failure(struct exchange *x, const struct outcome *outcome) 
                                 NULL);
         break;
     case OUTCOME_TOO_LATE:
-        exchange_answer_problem(x, PROBLEM_DEADLINE_EXCEEDED,
-                                outcome->maybe_done
-                                    ? "the time of the call is over; the request may have been"
-                                      " done: repeat it with the same idempotencyKey"
-                                    : "the time of the call is over; nothing was done",
-                                NULL);
+        exchange_answer_problem(
+            x, PROBLEM_DEADLINE_EXCEEDED,
+            !outcome->maybe_done ? "the time of the call is over; nothing was done"
+            : has_key(x)         ? "the time of the call is over; the request may have been"
+                                   " done: repeat it with the same idempotencyKey"
+                                 : "the time of the call is over; the request may have been"
+                                   " done",
+            NULL);
         break;
     case OUTCOME_UNAVAILABLE:
         count_unserved(METRICS_UNSERVED_DATABASE);

@@ -19,10 +19,13 @@ struct grpc_arena_chunk {
 
 static struct grpc_arena_chunk *add_chunk(struct grpc_arena *arena, size_t least) {
     const size_t size = least > CHUNK_BYTES ? least : CHUNK_BYTES;
-    struct grpc_arena_chunk *chunk =
-        size > GRPC_ARENA_MAX - arena->taken ? NULL : malloc(sizeof *chunk + size);
-    if (chunk == NULL) {
+    if (size > GRPC_ARENA_MAX - arena->taken) {
         arena->exhausted = true;
+        return NULL;
+    }
+    struct grpc_arena_chunk *chunk = malloc(sizeof *chunk + size);
+    if (chunk == NULL) {
+        arena->no_memory = true;
         return NULL;
     }
     *chunk = (struct grpc_arena_chunk){.older = arena->chunk, .left = size, .size = size};

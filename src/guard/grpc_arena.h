@@ -20,7 +20,8 @@
 struct grpc_arena {
     struct grpc_arena_chunk *chunk; /* the newest; NULL: nothing was taken */
     size_t taken;                   /* from the system, in all chunks */
-    bool exhausted;                 /* a block was refused */
+    bool exhausted;                 /* a block was refused: the message asks for too much */
+    bool no_memory;                 /* a block was refused: the system has no more */
 };
 
 /* An allocator of protobuf-c that takes from the arena, which must outlive it. */

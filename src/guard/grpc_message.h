@@ -22,8 +22,8 @@ typedef Availabilityguard__V1__InventoryLock grpc_inventory_lock;
 
 /*
  * Decodes a message into the arena, where it lives. NULL when the bytes are no such message (or the
- * arena is exhausted: see there). Texts that can't be stored are violations, by the field of the
- * outermost message.
+ * arena is exhausted or without memory: see there). Texts that can't be stored are violations, by
+ * the field of the outermost message, as the domain spells it: tenantId for tenant_id.
  */
 ProtobufCMessage *grpc_message_decode(const ProtobufCMessageDescriptor *descriptor,
                                       struct text_span bytes, struct grpc_arena *arena,
@@ -37,8 +37,8 @@ ProtobufCMessage *grpc_message_decode(const ProtobufCMessageDescriptor *descript
 struct text_span grpc_message_map(size_t count, ProtobufCMessage *const *entries,
                                   struct buffer *out);
 
-/* The ids of a repeated string, 1 to `most`, which the caller frees. NULL and a violation when it
- * is not that. */
+/* The ids of a repeated string, 1 to `most`, which the caller frees. NULL when it is not that, and
+ * the field has a violation; NULL without one: out of memory. */
 struct id *grpc_message_ids(size_t count, char *const *texts, size_t most, const char *field,
                             struct violations *v);
 

@@ -11,20 +11,26 @@
 
 #define PACKAGE "availabilityguard.v1."
 
-/* The message of the request; NULL when there is none that could be used: it has been answered. */
+static void answer_no_memory(struct exchange *x) {
+    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+}
+
+/* The message of the request, and the violations of its texts; NULL when there is none that could
+ * be used: it has been answered. */
 static void *decode(struct exchange *x, const ProtobufCMessageDescriptor *descriptor,
-                    struct text_span bytes) {
-    struct violations v = {.count = 0};
-    void *message = grpc_message_decode(descriptor, bytes, &x->arena, &v);
-    if (message == NULL && x->arena.exhausted)
+                    struct text_span bytes, struct violations *v) {
+    void *message = grpc_message_decode(descriptor, bytes, &x->arena, v);
+    if (message != NULL)
+        return message;
+    if (x->arena.no_memory)
+        answer_no_memory(x);
+    else if (x->arena.exhausted)
         exchange_answer_problem(x, PROBLEM_PAYLOAD_TOO_LARGE, "the message needs too much memory",
                                 NULL);
-    else if (message == NULL)
+    else
         exchange_answer_problem(x, PROBLEM_INVALID_REQUEST,
                                 "the bytes are no message of the type that the call takes", NULL);
-    else if (v.count > 0)
-        route_answer_invalid(x, &v);
-    return v.count > 0 ? NULL : message;
+    return NULL;
 }
 
 static void answer(struct exchange *x, const ProtobufCMessage *message,
@@ -38,12 +44,9 @@ static struct text_span correlation_id(const struct exchange *x, const char *tex
     return route_either(grpc_arena_text(text), x->request.correlation_id, "correlationId", v);
 }
 
-static struct text_span metadata(struct exchange *x, size_t count, void *entries,
-                                 struct violations *v) {
-    const struct text_span json = grpc_message_map(count, entries, &x->query);
-    if (x->query.failed)
-        violations_add(v, "metadata", "can't be stored");
-    return json;
+/* Memory may run out: x->query.failed. */
+static struct text_span metadata(struct exchange *x, size_t count, void *entries) {
+    return grpc_message_map(count, entries, &x->query);
 }
 
 static void read_lock(struct grpc_lock *out, const struct outcome *outcome) {
@@ -81,7 +84,7 @@ static void lock_answered(struct command *command, const struct outcome *outcome
 static void lock_room(struct exchange *x, struct text_span bytes) {
     struct violations v = {.count = 0};
     const Availabilityguard__V1__LockRoomRequest *m =
-        decode(x, &availabilityguard__v1__lock_room_request__descriptor, bytes);
+        decode(x, &availabilityguard__v1__lock_room_request__descriptor, bytes, &v);
     if (m == NULL)
         return;
     const struct lock_input input = {
@@ -95,10 +98,12 @@ static void lock_room(struct exchange *x, struct text_span bytes) {
         .reason = grpc_arena_text(m->reason),
         .correlation_id = correlation_id(x, m->correlation_id, &v),
         .idempotency_key = grpc_arena_text(m->idempotency_key),
-        .metadata = metadata(x, m->n_metadata, m->metadata, &v),
+        .metadata = metadata(x, m->n_metadata, m->metadata),
         .ttl_seconds = m->ttl_seconds,
     };
-    if (request_lock(&input, &x->context->limits, &v, &x->command.as.lock))
+    if (x->query.failed)
+        answer_no_memory(x);
+    else if (request_lock(&input, &x->context->limits, &v, &x->command.as.lock))
         exchange_submit(x, COMMAND_LOCK, lock_answered);
     else
         route_answer_invalid(x, &v);
@@ -124,7 +129,7 @@ static void release_answered(struct command *command, const struct outcome *outc
 static void release_room(struct exchange *x, struct text_span bytes) {
     struct violations v = {.count = 0};
     const Availabilityguard__V1__ReleaseRoomRequest *m =
-        decode(x, &availabilityguard__v1__release_room_request__descriptor, bytes);
+        decode(x, &availabilityguard__v1__release_room_request__descriptor, bytes, &v);
     if (m == NULL)
         return;
     const struct release_input input = {
@@ -133,9 +138,11 @@ static void release_room(struct exchange *x, struct text_span bytes) {
         .reservation_id = grpc_arena_text(m->reservation_id),
         .reason = grpc_arena_text(m->reason),
         .correlation_id = correlation_id(x, m->correlation_id, &v),
-        .metadata = metadata(x, m->n_metadata, m->metadata, &v),
+        .metadata = metadata(x, m->n_metadata, m->metadata),
     };
-    if (request_release(&input, &v, &x->command.as.release))
+    if (x->query.failed)
+        answer_no_memory(x);
+    else if (request_release(&input, &v, &x->command.as.release))
         exchange_submit(x, COMMAND_RELEASE, release_answered);
     else
         route_answer_invalid(x, &v);
@@ -157,7 +164,7 @@ static void bulk_release(struct exchange *x, struct text_span bytes) {
     struct violations v = {.count = 0};
     struct bulk_release_request *request = &x->command.as.bulk_release;
     const Availabilityguard__V1__BulkReleaseRequest *m =
-        decode(x, &availabilityguard__v1__bulk_release_request__descriptor, bytes);
+        decode(x, &availabilityguard__v1__bulk_release_request__descriptor, bytes, &v);
     if (m == NULL)
         return;
     x->command.kind = COMMAND_BULK_RELEASE; /* the exchange's end frees the ids */
@@ -169,7 +176,9 @@ static void bulk_release(struct exchange *x, struct text_span bytes) {
         .reason = grpc_arena_text(m->reason),
         .correlation_id = correlation_id(x, m->correlation_id, &v),
     };
-    if (request_bulk_release(&input, &v, request))
+    if (request->lock_ids == NULL && !violations_has(&v, "lockIds"))
+        answer_no_memory(x);
+    else if (request_bulk_release(&input, &v, request))
         exchange_submit(x, COMMAND_BULK_RELEASE, bulk_release_answered);
     else
         route_answer_invalid(x, &v);
@@ -211,11 +220,14 @@ static bool is_service(struct text_span name) {
 
 /* The canonical health protocol and the one of this package have the same messages, on the wire. */
 static void check_health(struct exchange *x, struct text_span bytes) {
+    struct violations v = {.count = 0};
     const Availabilityguard__V1__HealthCheckRequest *m =
-        decode(x, &availabilityguard__v1__health_check_request__descriptor, bytes);
+        decode(x, &availabilityguard__v1__health_check_request__descriptor, bytes, &v);
     if (m == NULL)
         return;
-    if (is_service(grpc_arena_text(m->service)))
+    if (v.count > 0)
+        route_answer_invalid(x, &v);
+    else if (is_service(grpc_arena_text(m->service)))
         exchange_submit(x, COMMAND_PING, health_answered);
     else
         exchange_answer_problem(x, PROBLEM_NOT_FOUND, "there is no such service", NULL);

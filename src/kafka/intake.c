@@ -6,13 +6,25 @@
 /* librdkafka does not say when it is closed. */
 #define CLOSED_EVERY_MS 20
 
+/* Takes no more than the owner can hold; what waits then waits in Kafka. */
+static void adjust_flow(struct intake *in) {
+    if (in->state != INTAKE_RUNNING)
+        return;
+    if (in->owner.is_full(in->owner.context))
+        consumer_hold(&in->consumer, true);
+    else if (in->owner.has_room(in->owner.context))
+        consumer_hold(&in->consumer, false);
+}
+
 static void take_message(void *context, struct partition *partition,
                          const rd_kafka_message_t *message) {
     struct intake *in = context;
-    if (in->state == INTAKE_RUNNING)
+    if (in->state == INTAKE_RUNNING) {
         in->owner.received(in->owner.context, partition, message);
-    else
+        adjust_flow(in); /* the next message may be a long one */
+    } else {
         partition_skip(partition, message);
+    }
 }
 
 static void leave_partition(void *context, struct partition *partition) {
@@ -40,16 +52,6 @@ void intake_stop(struct intake *in) {
     in->until = mono_after_ms(mono_now(), INTAKE_DRAIN_MS);
     consumer_pause(&in->consumer);
     in->owner.leaving(in->owner.context, NULL);
-}
-
-/* Takes no more than the owner can hold; what waits then waits in Kafka. */
-static void adjust_flow(struct intake *in) {
-    if (in->state != INTAKE_RUNNING)
-        return;
-    if (in->owner.is_full(in->owner.context))
-        consumer_hold(&in->consumer, true);
-    else if (in->owner.has_room(in->owner.context))
-        consumer_hold(&in->consumer, false);
 }
 
 static void go_on_stopping(struct intake *in, mono_time now) {

@@ -30,8 +30,13 @@ END
 $$;
 CREATE TRIGGER note_history AFTER INSERT OR UPDATE ON inventory_locks_shadow
     FOR EACH ROW EXECUTE FUNCTION note_history();
+CREATE TABLE cured (at timestamptz);
+GRANT SELECT ON cured TO PUBLIC;
 CREATE FUNCTION be_difficult() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF NEW.reason LIKE 'UNTIL_CURED %%' AND NOT EXISTS (SELECT FROM public.cured) THEN
+        RAISE EXCEPTION 'in trouble on purpose' USING ERRCODE = right(NEW.reason, 5);
+    END IF;
     IF NEW.reason LIKE 'REFUSE %%' THEN
         RAISE EXCEPTION 'refused on purpose' USING ERRCODE = right(NEW.reason, 5);
     END IF;

@@ -271,6 +271,16 @@ def test_what_the_database_refuses(house, commander, tenant):
     assert not house.ledger(refused, failing)
 
 
+def test_trouble_of_the_server_is_waited_out(house, commander, tenant):
+    """However often it is met: the command is not to blame."""
+    troubled = lock(tenant, new_id(), reason="UNTIL_CURED XX000")
+    house.send(troubled)
+    commander.wait_said("the database refused a command (XX000", count=6)
+    house.database.execute("INSERT INTO cured VALUES (now())")
+    assert house.outcomes(troubled) == ["LOCKED"]
+    assert not commander.said("the database refuses it (XX000)")
+
+
 # --- once, whatever happens ------------------------------------------------------------------
 
 

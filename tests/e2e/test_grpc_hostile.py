@@ -134,8 +134,11 @@ def test_bytes_that_are_no_message(raw, message):
     ("metadata", text(11, text(2, b"\xf4\x90\x80\x80"))),
 ])
 def test_text_that_is_none(raw, name, message):
-    check(raw.call(LOCK, frame(message)), INVALID_ARGUMENT,
-          f"{name}: must be valid UTF-8 without NUL")
+    """It does not hide what else is wrong."""
+    answer = raw.call(LOCK, frame(message))
+    check(answer, INVALID_ARGUMENT)
+    assert f"{name}: must be valid UTF-8 without NUL" in answer.grpc_message.split("; ")
+    assert "room_type_id: is required" in answer.grpc_message.split("; ")
 
 
 def test_unknown_fields_are_ignored(raw, caller, tenant):

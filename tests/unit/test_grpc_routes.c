@@ -2,6 +2,7 @@
  * test_grpc_routes.c: calls of gRPC through the door: what becomes of them, and their answers.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "door.h"
@@ -17,8 +18,54 @@
     "\0\0\0\0\144\12\44" TENANT "\32\44" TYPE "\52\12"                                             \
     "2090-01-01\62\12"                                                                             \
     "2090-01-02"
+#define LOCK_ROOM_WITH_KEY                                                                         \
+    "\0\0\0\0\147\12\44" TENANT "\32\44" TYPE "\52\12"                                             \
+    "2090-01-01\62\12"                                                                             \
+    "2090-01-02\112\1k"
 #define RELEASE_ROOM "\0\0\0\0\114\12\44" TENANT "\22\44" LOCK
 #define EMPTY "\0\0\0\0\0"
+
+/* Memory runs out after so many allocations, for good or once. */
+#define ALWAYS (-1)
+
+static int allocations_left = ALWAYS;
+static bool comes_back;
+static bool ran_out;
+
+static bool take_one(void) {
+    if (allocations_left == ALWAYS)
+        return true;
+    if (allocations_left > 0) {
+        allocations_left--;
+        return true;
+    }
+    ran_out = true;
+    if (comes_back)
+        allocations_left = ALWAYS;
+    return false;
+}
+
+/* The linker puts these in the place of the functions (--wrap). Their names are its choice. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void *__wrap_malloc(size_t size) {
+    return take_one() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+    return take_one() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size) {
+    return take_one() ? __real_realloc(memory, size) : NULL;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static struct door door;
 static char *params[8];
@@ -27,9 +74,12 @@ static char uri_param[256];
 static void setup(void) {
     door_init(&door);
     door_open(&door);
+    /* What the test notes is not to fail. */
+    ck_assert(buffer_reserve(&door.headers, 4096) && buffer_reserve(&door.body, 4096));
 }
 
 static void teardown(void) {
+    allocations_left = ALWAYS;
     admin_tokens_exit(&door.context.grpc_tokens);
     door_exit(&door);
 }
@@ -42,7 +92,9 @@ static void call_with(const char *path, struct text_span body, char *first, char
     (void)snprintf(uri_param, sizeof uri_param, "REQUEST_URI=%s", path);
     char *const all[] = {method, uri_param, type, grpc_door, first, second, NULL};
     memcpy((void *)params, (const void *)all, sizeof all);
-    ck_assert(door_handle(&door, params, body));
+    const bool handled = door_handle(&door, params, body);
+    allocations_left = ALWAYS; /* check takes memory, too */
+    ck_assert(handled);
 }
 
 #define CALL(path, bytes)                                                                          \
@@ -184,9 +236,7 @@ static const struct {
     {OUTCOME_WRONG_SCHEMA, false, "14",
      "the database can't be used; nothing was done: schema: is missing or has another version"},
     {OUTCOME_TOO_LATE, false, "4", "the time of the call is over; nothing was done"},
-    {OUTCOME_TOO_LATE, true, "4",
-     "the time of the call is over; the request may have been done: repeat it with the same "
-     "idempotency_key"},
+    {OUTCOME_TOO_LATE, true, "4", "the time of the call is over; the request may have been done"},
     {OUTCOME_REFUSED, false, "3", "the request has a value that the database can't store"},
     {OUTCOME_FAILED, false, "13", "the request failed; see the log"},
 };
@@ -205,6 +255,16 @@ START_TEST(a_failure) {
                                              .maybe_done = failures[_i].maybe_done});
         ck_assert_refused(failures[_i].status, failures[_i].message);
     }
+}
+END_TEST
+
+/* The lock of the test before has none. */
+START_TEST(a_key_is_named_where_there_is_one) {
+    CALL(SERVICE "LockRoom", LOCK_ROOM_WITH_KEY);
+    ck_assert(command_of(COMMAND_LOCK)->as.lock.has_key);
+    door_answer(&door, &(struct outcome){.kind = OUTCOME_TOO_LATE, .maybe_done = true});
+    ck_assert_refused("4", "the time of the call is over; the request may have been done: repeat "
+                           "it with the same idempotency_key");
 }
 END_TEST
 
@@ -253,10 +313,59 @@ START_TEST(messages) {
     CALL(SERVICE "LockRoom", "\0\0\0\0\1\12");
     ck_assert_refused("3", "the bytes are no message of the type that the call takes");
     CALL(SERVICE "ReleaseRoom", "\0\0\0\0\4\42\2\0\0");
-    ck_assert_refused("3", "reason: must be valid UTF-8 without NUL");
+    ck_assert_refused("3", "reason: must be valid UTF-8 without NUL; "
+                           "tenant_id: is required; lock_id: is required");
     CALL(SERVICE "LockRoom", EMPTY);
     ck_assert_refused("3", "tenant_id: is required; room_type_id: is required; "
                            "stay_start: is required; stay_end: is required");
+}
+END_TEST
+
+/* A text that is none does not hide what else is wrong, and is named once. */
+START_TEST(all_that_is_wrong) {
+    CALL(SERVICE "LockRoom", "\0\0\0\0\10\12\1\377\132\3\12\1\377");
+    ck_assert_refused("3", "tenant_id: must be valid UTF-8 without NUL; "
+                           "metadata: must be valid UTF-8 without NUL; "
+                           "room_type_id: is required; "
+                           "stay_start: is required; stay_end: is required");
+    CALL(SERVICE "BulkRelease", "\0\0\0\0\6\22\1\377\32\1\377");
+    ck_assert_refused("3", "lock_ids: must be valid UTF-8 without NUL; "
+                           "reason: must be valid UTF-8 without NUL; tenant_id: is required");
+}
+END_TEST
+
+#define LOCK_ROOM_WITH_METADATA                                                                    \
+    "\0\0\0\0\156\12\44" TENANT "\32\44" TYPE "\52\12"                                             \
+    "2090-01-01\62\12"                                                                             \
+    "2090-01-02\132\10\12\1k\22\3abc"
+
+/* Wherever memory runs out, it is the service that failed, and says how callers may go on. */
+START_TEST(memory_runs_out) {
+    static const struct {
+        const char *path;
+        struct text_span body;
+    } calls[] = {
+        {SERVICE "LockRoom", {LOCK_ROOM_WITH_METADATA, sizeof LOCK_ROOM_WITH_METADATA - 1}},
+        {SERVICE "BulkRelease", {RELEASE_ROOM, sizeof RELEASE_ROOM - 1}},
+    };
+    for (int i = 0; i < COUNT(calls); i++) {
+        ran_out = true;
+        for (int memory = 0; ran_out; memory++) {
+            ran_out = false;
+            comes_back = _i == 1;
+            allocations_left = memory;
+            call_with(calls[i].path, calls[i].body, NULL, NULL);
+            if (ran_out) {
+                ck_assert_refused("13", NULL);
+                ck_assert_header("X-Guard-Fail-Open", "true");
+                door.answers = 0;
+            } else {
+                ck_assert_ptr_nonnull(door_command(&door));
+                receive(OUTCOME_OVERLOADED, 0);
+                door.answers = 0;
+            }
+        }
+    }
 }
 END_TEST
 
@@ -309,6 +418,9 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, the_door_decides);
     tcase_add_test(tcase, frames);
     tcase_add_test(tcase, messages);
+    tcase_add_test(tcase, all_that_is_wrong);
+    tcase_add_test(tcase, a_key_is_named_where_there_is_one);
+    tcase_add_loop_test(tcase, memory_runs_out, 0, 2);
     tcase_add_loop_test(tcase, tokens, 0, COUNT(authorizations));
     tcase_add_loop_test(tcase, health_needs_no_token, 0, COUNT(checks));
     suite_add_tcase(suite, tcase);
