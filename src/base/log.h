@@ -46,7 +46,7 @@ struct log_subject {
     struct id tenant_id;
     struct id event_id;
     struct id lock_id;
-    const char *operation;
+    const char *operation; /* this and the next: a word of the program's own */
     const char *outcome;
     int64_t duration_us;
 };

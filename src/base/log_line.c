@@ -141,12 +141,7 @@ static void add_id(struct log_line *line, const char *name, const struct id *id)
     if (id_equal(id, &NONE))
         return;
     id_format(id, text);
-    log_line_text(line, name, (struct text_span){text, ID_TEXT_LENGTH});
-}
-
-static void add_word(struct log_line *line, const char *name, const char *word) {
-    if (word != NULL)
-        log_line_text(line, name, (struct text_span){word, strlen(word)});
+    log_line_word(line, name, text);
 }
 
 static void add_subject(struct log_line *line, const struct log_subject *s) {
@@ -156,8 +151,8 @@ static void add_subject(struct log_line *line, const struct log_subject *s) {
     add_id(line, "tenantId", &s->tenant_id);
     add_id(line, "eventId", &s->event_id);
     add_id(line, "lockId", &s->lock_id);
-    add_word(line, "operation", s->operation);
-    add_word(line, "outcome", s->outcome);
+    log_line_word(line, "operation", s->operation);
+    log_line_word(line, "outcome", s->outcome);
     if (s->duration_us > 0)
         log_line_us(line, "durationMs", s->duration_us);
 }
@@ -217,6 +212,16 @@ void log_line_text(struct log_line *line, const char *name, struct text_span val
         ADD(line, "\"");
     (void)line_add_escaped(line, value.data, value.length, TEXT_MAX);
     if (quoted)
+        ADD(line, "\"");
+}
+
+void log_line_word(struct log_line *line, const char *name, const char *word) {
+    if (word == NULL || !begin_member(line, name, strlen(word)))
+        return;
+    if (line->format == LOG_FORMAT_JSON)
+        ADD(line, "\"");
+    (void)line_add(line, word, strlen(word));
+    if (line->format == LOG_FORMAT_JSON)
         ADD(line, "\"");
 }
 

@@ -25,6 +25,9 @@ void log_line_begin(struct log_line *line, enum log_level level, const struct lo
 /* Members; names are literals. Empty text is left out. */
 void log_line_text(struct log_line *line, const char *name, struct text_span value);
 void log_line_int(struct log_line *line, const char *name, int64_t value);
+/* One word of the program's own: printable ASCII without spaces, quotes and backslashes; or NULL.
+ */
+void log_line_word(struct log_line *line, const char *name, const char *word);
 /* Microseconds, shown as milliseconds with three digits behind the point. */
 void log_line_us(struct log_line *line, const char *name, int64_t us);
 

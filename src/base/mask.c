@@ -193,13 +193,13 @@ static size_t put_personal(struct writer *w, const char *text) {
     return phone;
 }
 
-/* Words are looked at once, at their beginning: the time that it takes does not grow faster than
- * the message. */
+/* Personal data is looked for at the beginnings of words only: the time that it takes does not grow
+ * faster than the message. */
 void mask_message(char *out, size_t size, const char *message, bool personal) {
     struct writer w = writer_on(out, size);
     bool in_word = false;
     while (*message != '\0' && w.length + 1 < size) {
-        size_t taken = *message == ':' || !in_word ? put_secret(&w, message) : 0;
+        size_t taken = put_secret(&w, message);
         if (taken == 0 && personal && !in_word)
             taken = put_personal(&w, message);
         in_word = taken == 0 && is_local(*message);

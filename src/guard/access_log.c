@@ -1,8 +1,6 @@
 /* access_log.c: see access_log.h. */
 #include "guard/access_log.h"
 
-#include <string.h>
-
 #include "base/log.h"
 #include "base/log_line.h"
 
@@ -16,18 +14,14 @@ static bool is_wanted(const struct exchange *x) {
            (x->result == METRICS_RESULT_ERROR || log_is_sampled());
 }
 
-static struct text_span span(const char *text) {
-    return (struct text_span){text, text == NULL ? 0 : strlen(text)};
-}
-
 void access_log_write(const struct exchange *x, size_t bytes_out) {
     struct log_line line;
     if (!is_wanted(x))
         return;
     const struct log_subject subject = exchange_subject(x);
     log_line_begin(&line, LOG_LEVEL_INFO, &subject);
-    log_line_text(&line, "method", span(METHODS[x->request.method]));
-    log_line_text(&line, "route", span(x->route));
+    log_line_word(&line, "method", METHODS[x->request.method]);
+    log_line_word(&line, "route", x->route);
     /* Somebody's name may be in a path that leads nowhere. */
     if (log_is_enabled(LOG_LEVEL_DEBUG))
         log_line_text(&line, "path", x->request.path);

@@ -15,7 +15,8 @@ static void log_release(const struct exchange *x, const struct manual_release_re
     struct log_subject subject = exchange_subject(x);
     char actor[MASK_MAX];
     subject.lock_id = request->lock_id;
-    subject.event_id = request->event_id;
+    if (request->recipients.data != NULL)
+        subject.event_id = request->event_id;
     log_request(LOG_LEVEL_INFO, &subject, "a lock was released by force, by %s%s",
                 log_name(actor, request->actor_name),
                 request->recipients.data == NULL ? ", and nobody is told" : "");

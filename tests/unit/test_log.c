@@ -188,7 +188,7 @@ START_TEST(long_names_do_not_fill_the_line) {
     log_init(name, LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
     const struct text_span text = {name, sizeof(name) - 1};
     const struct log_subject subject = {
-        .request_id = text, .correlation_id = text, .trace_id = text, .operation = name};
+        .request_id = text, .correlation_id = text, .trace_id = text};
     log_request(LOG_LEVEL_INFO, &subject, "the message is still there");
     json_t *json = receive_json();
     ck_assert_str_eq(text_of(json, "message"), "the message is still there");
@@ -205,7 +205,8 @@ START_TEST(text_format) {
     ck_assert_str_eq(line + 23, expected);
     log_request(LOG_LEVEL_ERROR, &about_r1, "message");
     ck_assert_ptr_nonnull(receive());
-    (void)snprintf(expected, sizeof(expected), "Z error test[%d] requestId=r-1 message", (int)getpid());
+    (void)snprintf(expected, sizeof(expected), "Z error test[%d] requestId=r-1 message",
+                   (int)getpid());
     ck_assert_str_eq(line + 23, expected);
 }
 END_TEST
