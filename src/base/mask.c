@@ -54,13 +54,17 @@ static bool is_domain(char c) {
     return is_alphanumeric(c) || c == '.' || c == '-' || (unsigned char)c >= 0x80;
 }
 
+static bool is_between_digits(char c) {
+    return c != '\0' && strchr(" .-()/", c) != NULL;
+}
+
 /* How many bytes at the start are a phone number, from its "+" to its last digit; 0: none. */
 static size_t phone_length(const char *text, size_t length) {
     size_t digits = 0;
     size_t end = 0;
     if (length == 0 || *text != '+')
         return 0;
-    for (size_t i = 1; i < length && (is_digit(text[i]) || memchr(" .-()/", text[i], 6)); i++) {
+    for (size_t i = 1; i < length && (is_digit(text[i]) || is_between_digits(text[i])); i++) {
         if (!is_digit(text[i]))
             continue;
         if (++digits > PHONE_DIGITS_MAX)
@@ -99,16 +103,14 @@ const char *mask_contact(char out[MASK_MAX], struct text_span contact) {
     struct writer w = writer_on(out, MASK_MAX);
     const char *at = memchr(contact.data, '@', contact.length);
     const size_t phone = phone_length(contact.data, contact.length);
-    if (contact.length > 0 && *contact.data == '#') {
-        put(&w, contact.data, contact.length);
+    if (contact.length > 1 && (*contact.data == '#' || *contact.data == '@')) {
+        put(&w, contact.data, 1);
+        put_first(&w, contact.data + 1, contact.length - 1);
     } else if (at != NULL && at > contact.data) {
         put_first(&w, contact.data, (size_t)(at - contact.data));
         put(&w, at, contact.length - (size_t)(at - contact.data));
     } else if (phone > 0) {
         put_phone(&w, contact.data, phone);
-    } else if (at != NULL && contact.length > 1) {
-        put(&w, "@", 1);
-        put_first(&w, contact.data + 1, contact.length - 1);
     } else {
         return mask_name(out, contact);
     }

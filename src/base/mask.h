@@ -18,7 +18,7 @@ const char *mask_name(char out[MASK_MAX], struct text_span name);
 
 /* An address of a person: "gm@hotel.example" becomes "g***@hotel.example", "+49 151 1234521"
  * becomes
- * "+49******21"; a channel of Slack ("#front-desk") stays, anything else is masked as a name. */
+ * "+49******21", "#front-desk" becomes "#f***"; anything else is masked as a name. */
 const char *mask_contact(char out[MASK_MAX], struct text_span contact);
 
 /*

@@ -17,9 +17,10 @@
 
 /* The member for a name, with the row that says how it is written; NULL: not one of these. */
 static void *member_of(struct settings_live *live, const struct settings_row *row) {
-    if (strcmp(row->name, "LOG_LEVEL") == 0)
+    const struct text_span name = {row->name, strlen(row->name)};
+    if (text_is(name, "LOG_LEVEL"))
         return &live->log_level;
-    if (strcmp(row->name, "ACCESS_LOG_SAMPLE_RATE") == 0)
+    if (text_is(name, "ACCESS_LOG_SAMPLE_RATE"))
         return &live->access_log_sample_rate;
     return NULL;
 }
@@ -51,10 +52,8 @@ static const char *take_line(struct settings_live *live, char *line) {
         return NULL;
     for (size_t i = 0; i < settings_rows_count; i++) {
         const struct settings_row *row = &settings_rows[i];
-        if (strlen(row->name) != name || memcmp(row->name, line, name) != 0 ||
-            member_of(live, row) == NULL)
-            continue;
-        return take_value(live, row, trim_value(line + name + 1)) ? NULL : row->name;
+        if (text_is((struct text_span){line, name}, row->name) && member_of(live, row) != NULL)
+            return take_value(live, row, trim_value(line + name + 1)) ? NULL : row->name;
     }
     return NULL;
 }
