@@ -94,7 +94,7 @@ struct log_subject command_subject(const struct command *command) {
     const char *id = command->request_id;
     struct log_subject subject = {
         .request_id = {id, id == NULL ? 0 : strlen(id)}, .correlation_id = correlation_id(command),
-        /* .trace_id: not known yet */
+        /* .trace_id: no command knows one yet */
     };
     if (command->kind != COMMAND_PING)
         subject.tenant_id = command->as.get.tenant_id;
