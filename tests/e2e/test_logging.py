@@ -267,8 +267,11 @@ def test_a_pipe_that_nobody_reads_holds_up_no_request(mode):
             assert scrape(system)[lost] >= before + 200
             collected = [drain(reader)]
             assert tenant.lock(headers={"X-Request-Id": "read-again"}).status == 409
-            wait_for(lambda: collected.append(drain(reader)) or b"read-again" in b"".join(collected),
-                     SOON, "the log goes on")
+
+            def goes_on():
+                collected.append(drain(reader))
+                return b"read-again" in b"".join(collected)
+            wait_for(goes_on, SOON, "the log goes on")
             found = [json.loads(line) for line in b"".join(collected).splitlines()
                      if line.startswith(b"{")]
             told = sum(int(line["message"].split()[0]) for line in found
