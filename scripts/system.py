@@ -407,6 +407,9 @@ class System:
     def stop_sweeper(self):
         self._sweeper.stop()
 
+    def sweeper_pid(self):
+        return self._sweeper.pid
+
     def start_relay(self):
         self._relay.start()
 

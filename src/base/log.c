@@ -1,29 +1,15 @@
+/* log.c: see log.h. */
 #include "base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/text.h"
-#include "base/timestamp.h"
-
-/* Kept free for the end of a line: a mark, and the longest ending. */
-#define CUT_MARK "..."
-#define JSON_END "\"}\n"
-#define LINE_RESERVE (sizeof(CUT_MARK JSON_END) - 1)
-
-/* The most that the name and the request id may take of a line, so that they cannot fill it. */
-#define PROGRAM_MAX 64
-#define REQUEST_ID_MAX 256
-
-struct line {
-    char data[LOG_LINE_MAX];
-    size_t length;
-    enum log_format format;
-};
+#include "base/log_line.h"
+#include "base/log_sink.h"
 
 static const char *const level_names[] = {
     [LOG_LEVEL_DEBUG] = "debug",
@@ -38,20 +24,57 @@ static const char *const format_names[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct {
-    const char *program;
-    enum log_level level;
-    enum log_format format;
-} config = {"-", LOG_LEVEL_INFO, LOG_FORMAT_JSON};
+    _Atomic enum log_level level; /* may change while other threads log */
+    uint32_t sampled_below;       /* of 2^32 values of chance; ALL: every one */
+    bool samples_all;
+    uint32_t chance;
+} config = {.level = LOG_LEVEL_INFO, .samples_all = true, .chance = 1};
+
+/* Lines that are written together. */
+static struct {
+    char data[LOG_LINE_MAX];
+    size_t length;
+    uint64_t lines;
+} gathered;
+
+static struct {
+    _Atomic uint64_t all;
+    _Atomic uint64_t untold;
+} lost;
 
 void log_init(const char *program, enum log_level level, enum log_format format) {
-    config.program = program;
-    config.level = level;
-    config.format = format;
+    log_sink_init();
+    log_line_init(program, format);
+    log_adjust(level, LOG_SAMPLE_ALL);
+}
+
+void log_adjust(enum log_level level, int64_t sample_millionths) {
+    atomic_store(&config.level, level);
+    config.samples_all = sample_millionths >= LOG_SAMPLE_ALL;
+    config.sampled_below = (uint32_t)((uint64_t)sample_millionths * UINT32_MAX / LOG_SAMPLE_ALL);
+    if (config.chance == 1)
+        config.chance = (uint32_t)random() | 1U;
 }
 
 bool log_is_enabled(enum log_level level) {
-    return level >= config.level;
+    return level >= atomic_load_explicit(&config.level, memory_order_relaxed);
 }
+
+/* Marsaglia's xorshift: nobody gains from guessing it. */
+bool log_is_sampled(void) {
+    if (config.samples_all)
+        return true;
+    config.chance ^= config.chance << 13;
+    config.chance ^= config.chance >> 17;
+    config.chance ^= config.chance << 5;
+    return config.chance < config.sampled_below;
+}
+
+uint64_t log_lost(void) {
+    return atomic_load_explicit(&lost.all, memory_order_relaxed);
+}
+
+/* --- names -------------------------------------------------------------------------------- */
 
 const char *log_level_name(enum log_level level) {
     return level_names[level];
@@ -86,135 +109,82 @@ bool log_format_parse(enum log_format *out, const char *name, size_t length) {
     return true;
 }
 
-/* The reserve is left free; false, with nothing added, when there is no room. */
-static bool line_add(struct line *line, const char *text, size_t length) {
-    if (length > LOG_LINE_MAX - LINE_RESERVE - line->length)
-        return false;
-    memcpy(line->data + line->length, text, length);
-    line->length += length;
-    return true;
+/* --- personal data ------------------------------------------------------------------------ */
+
+static const char *show_whole(char out[MASK_MAX], struct text_span text) {
+    (void)snprintf(out, MASK_MAX, "%.*s", (int)text.length, text.data);
+    return out;
 }
 
-static void line_add_text(struct line *line, const char *text) {
-    (void)line_add(line, text, strlen(text));
+const char *log_name(char out[MASK_MAX], struct text_span name) {
+    return log_is_enabled(LOG_LEVEL_DEBUG) ? show_whole(out, name) : mask_name(out, name);
 }
 
-/* The end of the line goes into the reserve. */
-static void line_finish(struct line *line, const char *end) {
-    memcpy(line->data + line->length, end, strlen(end));
-    line->length += strlen(end);
+const char *log_contact(char out[MASK_MAX], struct text_span contact) {
+    return log_is_enabled(LOG_LEVEL_DEBUG) ? show_whole(out, contact) : mask_contact(out, contact);
 }
 
-static bool add_hex(struct line *line, const char *character, size_t size) {
-    char text[sizeof("\\xHH\\xHH")] = "";
-    for (size_t i = 0; i < size; i++)
-        (void)snprintf(text + 4 * i, 5, "\\x%02X", (unsigned)(unsigned char)character[i]);
-    return line_add(line, text, 4 * size);
+/* --- writing ------------------------------------------------------------------------------ */
+
+static bool tell_lost(uint64_t count) {
+    struct log_line line;
+    char message[64];
+    (void)snprintf(message, sizeof message, "%llu lines of the log were lost",
+                   (unsigned long long)count);
+    log_line_begin(&line, LOG_LEVEL_WARN, NULL);
+    log_line_end(&line, message);
+    return log_sink_write(line.data, line.length);
 }
 
-static bool add_json_escape(struct line *line, char c) {
-    char text[sizeof("\\u00HH")];
-    if (c == '"' || c == '\\')
-        return line_add(line, (char[]){'\\', c}, 2);
-    if (c == '\n')
-        return line_add(line, "\\n", 2);
-    if (c == '\t')
-        return line_add(line, "\\t", 2);
-    (void)snprintf(text, sizeof(text), "\\u%04x", (unsigned)(unsigned char)c);
-    return line_add(line, text, 6);
+/* What is lost is told before what can be written again. */
+static void write_lines(const char *data, size_t length, uint64_t lines) {
+    uint64_t untold = 0;
+    if (atomic_load_explicit(&lost.untold, memory_order_relaxed) > 0)
+        untold = atomic_exchange(&lost.untold, 0);
+    if (untold > 0 && tell_lost(untold))
+        untold = 0;
+    if (untold == 0 && log_sink_write(data, length))
+        return;
+    atomic_fetch_add(&lost.untold, untold + lines);
+    atomic_fetch_add(&lost.all, lines);
 }
 
-/* Adds one character: `size` bytes of valid UTF-8, or one byte that is none when size is 0. */
-static bool add_character(struct line *line, const char *character, size_t size) {
-    if (line->format == LOG_FORMAT_TEXT) {
-        if (size == 0)
-            return add_hex(line, character, 1);
-        if (text_is_control(character, size))
-            return add_hex(line, character, size);
-        return line_add(line, character, size);
-    }
-    if (size == 0)
-        return line_add(line, "\\ufffd", 6);
-    if (size == 1 && ((unsigned char)*character < 0x20 || *character == '"' || *character == '\\'))
-        return add_json_escape(line, *character);
-    return line_add(line, character, size);
+void log_flush(void) {
+    if (gathered.length == 0)
+        return;
+    const int saved_errno = errno;
+    const size_t length = gathered.length;
+    gathered.length = 0; /* first: a handler of a crash may be the next to call */
+    write_lines(gathered.data, length, gathered.lines);
+    gathered.lines = 0;
+    errno = saved_errno;
 }
 
-/* Adds text that may be anything. False when the line was full before its end. */
-static bool line_add_escaped(struct line *line, const char *text, size_t length) {
-    size_t i = 0;
-    while (i < length) {
-        size_t size = text_utf8_sequence(text + i, length - i);
-        if (!add_character(line, text + i, size))
-            return false;
-        i += size ? size : 1;
-    }
-    return true;
-}
-
-static void begin_json(struct line *line, enum log_level level, const char *time,
-                       const char *request_id) {
-    char head[128];
-    (void)snprintf(head, sizeof(head), "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"", time,
-                   level_names[level]);
-    line_add_text(line, head);
-    (void)line_add_escaped(line, config.program, strnlen(config.program, PROGRAM_MAX));
-    (void)snprintf(head, sizeof(head), "\",\"pid\":%d", (int)getpid());
-    line_add_text(line, head);
-    if (request_id) {
-        line_add_text(line, ",\"requestId\":\"");
-        (void)line_add_escaped(line, request_id, strnlen(request_id, REQUEST_ID_MAX));
-        line_add_text(line, "\"");
-    }
-    line_add_text(line, ",\"message\":\"");
-}
-
-static void begin_text(struct line *line, enum log_level level, const char *time,
-                       const char *request_id) {
-    char head[128];
-    (void)snprintf(head, sizeof(head), "%s %s ", time, level_names[level]);
-    line_add_text(line, head);
-    (void)line_add_escaped(line, config.program, strnlen(config.program, PROGRAM_MAX));
-    (void)snprintf(head, sizeof(head), "[%d] ", (int)getpid());
-    line_add_text(line, head);
-    if (request_id) {
-        line_add_text(line, "(");
-        (void)line_add_escaped(line, request_id, strnlen(request_id, REQUEST_ID_MAX));
-        line_add_text(line, ") ");
-    }
-}
-
-static void write_line(const struct line *line) {
-    ssize_t written = 0;
-    do {
-        written = write(STDERR_FILENO, line->data, line->length);
-    } while (written < 0 && errno == EINTR);
+void log_gather(const struct log_line *line) {
+    if (line->length > sizeof gathered.data - gathered.length)
+        log_flush();
+    memcpy(gathered.data + gathered.length, line->data, line->length);
+    gathered.length += line->length;
+    gathered.lines++;
 }
 
 PRINTF_LIKE(3, 0)
-static void write_message(enum log_level level, const char *request_id, const char *format,
-                          va_list values) {
-    char time[TIMESTAMP_TEXT_LENGTH + 1];
+static void write_message(enum log_level level, const struct log_subject *subject,
+                          const char *format, va_list values) {
     /* What does not fit in here does not fit into the line either, which is cut before. */
     char message[LOG_LINE_MAX];
-    struct line line;
+    char masked[LOG_LINE_MAX];
+    struct log_line line;
     /* clang-tidy 14 does not see that every caller has begun the list. */
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     int printed = vsnprintf(message, sizeof(message), format, values);
     if (printed < 0)
         (void)snprintf(message, sizeof(message), "(cannot be formatted) %s", format);
-
-    line.length = 0;
-    line.format = config.format;
-    timestamp_format(wall_now_us(), time);
-    if (line.format == LOG_FORMAT_JSON)
-        begin_json(&line, level, time, request_id);
-    else
-        begin_text(&line, level, time, request_id);
-    if (!line_add_escaped(&line, message, strlen(message)))
-        line_finish(&line, CUT_MARK);
-    line_finish(&line, line.format == LOG_FORMAT_JSON ? JSON_END : "\n");
-    write_line(&line);
+    mask_message(masked, sizeof masked, message, !log_is_enabled(LOG_LEVEL_DEBUG));
+    log_line_begin(&line, level, subject);
+    log_line_end(&line, masked);
+    log_flush();
+    write_lines(line.data, line.length, 1);
 }
 
 void log_write(enum log_level level, const char *format, ...) {
@@ -228,13 +198,13 @@ void log_write(enum log_level level, const char *format, ...) {
     errno = saved_errno;
 }
 
-void log_request(enum log_level level, const char *request_id, const char *format, ...) {
+void log_request(enum log_level level, const struct log_subject *subject, const char *format, ...) {
     if (!log_is_enabled(level))
         return;
     int saved_errno = errno;
     va_list values;
     va_start(values, format);
-    write_message(level, request_id, format, values);
+    write_message(level, subject, format, values);
     va_end(values);
     errno = saved_errno;
 }

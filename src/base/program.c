@@ -12,20 +12,53 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/settings_live.h"
 
 #define SAME_ORDER_MS 1000
 
 #define EXIT_USAGE 2
 
 static volatile sig_atomic_t stop_signals;
+static volatile sig_atomic_t reload_signals;
+
+/* Of the program at work, for what may change meanwhile. */
+static const struct settings *present;
 
 static void note_stop(int signal_number) {
     (void)signal_number;
     stop_signals++;
 }
 
+static void note_reload(int signal_number) {
+    (void)signal_number;
+    reload_signals++;
+}
+
+/* Whether the settings could be read. What is wrong changes nothing. */
+static bool adjust_log(void) {
+    struct settings_live live;
+    char error[SETTINGS_LIVE_ERROR_MAX];
+    const bool fine = settings_live_read(present, &live, error);
+    if (fine)
+        log_adjust(live.log_level, live.access_log_sample_rate);
+    else
+        log_warn("LOG_SETTINGS_FILE is left alone: %s", error);
+    return fine;
+}
+
+static void heed_reload(void) {
+    if (reload_signals == 0)
+        return;
+    reload_signals = 0;
+    if (*present->log_settings_file == '\0')
+        log_info("SIGHUP: there is nothing to read again, LOG_SETTINGS_FILE is not set");
+    else if (adjust_log())
+        log_info("SIGHUP: %s was read again", present->log_settings_file);
+}
+
 int program_stop_signals(void) {
     static mono_time ordered_at;
+    heed_reload();
     if (stop_signals == 0)
         return 0;
     const mono_time now = mono_now();
@@ -36,34 +69,68 @@ int program_stop_signals(void) {
     return stop_signals;
 }
 
-/* Blocks the stop signals, but in the mask that is returned. SIGPIPE would end the process whenever
- * a peer hangs up. */
+/* SIGQUIT is what multiwatch sends when it is told to send SIGTERM. */
+static const struct {
+    int number;
+    void (*note)(int signal_number);
+} HANDLED[] = {
+    {SIGTERM, note_stop}, {SIGINT, note_stop}, {SIGQUIT, note_stop}, {SIGHUP, note_reload}};
+
+/* Blocks the signals that are handled, but in the mask that is returned. SIGPIPE would end the
+ * process whenever a peer hangs up. */
 static sigset_t set_signals(void) {
-    const struct sigaction stop = {.sa_handler = note_stop};
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t blocked;
     sigset_t usual;
     sigemptyset(&blocked);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGQUIT);
+    for (size_t i = 0; i < sizeof HANDLED / sizeof *HANDLED; i++)
+        sigaddset(&blocked, HANDLED[i].number);
     sigprocmask(SIG_BLOCK, &blocked, &usual);
-    sigdelset(&usual, SIGTERM);
-    sigdelset(&usual, SIGINT);
-    sigdelset(&usual, SIGQUIT);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGQUIT, &stop, NULL); /* what multiwatch sends when it is told to send SIGTERM */
+    for (size_t i = 0; i < sizeof HANDLED / sizeof *HANDLED; i++) {
+        const struct sigaction action = {.sa_handler = HANDLED[i].note};
+        sigdelset(&usual, HANDLED[i].number);
+        sigaction(HANDLED[i].number, &action, NULL);
+    }
     sigaction(SIGPIPE, &ignore, NULL);
     return usual;
+}
+
+/* What is gathered for the log is written before the process crashes; then the handler that was
+ * there before, or the kernel, has its turn. */
+static const int CRASHES[] = {SIGSEGV, SIGABRT, SIGILL, SIGFPE};
+#define CRASH_COUNT (sizeof CRASHES / sizeof *CRASHES)
+static struct sigaction before_crash[CRASH_COUNT];
+
+static void flush_and_crash(int signal_number, siginfo_t *info, void *context) {
+    (void)context;
+    for (size_t i = 0; i < CRASH_COUNT; i++) {
+        if (CRASHES[i] == signal_number)
+            sigaction(signal_number, &before_crash[i], NULL);
+    }
+    log_flush();
+    /* What was sent comes again when this returns, and so does a fault, with its address. */
+    if (info->si_code <= 0)
+        raise(signal_number);
+}
+
+static void set_crashes(void) {
+    const struct sigaction action = {.sa_sigaction = flush_and_crash, .sa_flags = SA_SIGINFO};
+    for (size_t i = 0; i < CRASH_COUNT; i++)
+        sigaction(CRASHES[i], &action, &before_crash[i]);
 }
 
 static int work(const struct program *program, program_work *wanted,
                 const struct settings *settings) {
     const sigset_t mask = set_signals();
-    log_init(program->name, settings->log_level, settings->log_format);
+    present = settings;
     srandom((unsigned)getpid() ^ (unsigned)mono_now().us);
-    return wanted(settings, &mask) ? EXIT_SUCCESS : EXIT_FAILURE;
+    log_init(program->name, settings->log_level, settings->log_format);
+    if (!adjust_log())
+        log_adjust(settings->log_level, settings->access_log_sample_rate);
+    set_crashes();
+    const bool done = wanted(settings, &mask);
+    log_flush();
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* What the table of settings can't know. Returns whether all is well. */

@@ -43,6 +43,9 @@ MUST_CHECK int program_run(const struct program *program, int argc, char **argv)
  * How often the program was told to stop (SIGTERM, SIGINT, SIGQUIT): 0 go on; 1 finish what is in
  * hand; more: leave at once. Signals within a second of the first one are the same order, sent by a
  * supervisor to the group and by its parent once more.
+ *
+ * Every loop asks this in each turn, so SIGHUP is heeded here, too: LOG_SETTINGS_FILE is read
+ * again.
  */
 int program_stop_signals(void);
 

@@ -9,13 +9,16 @@
  *   BOOLEAN    bool              true, false, 1, 0, yes, no, on, off  not used
  *   TEXT       const char *      UTF-8 without control characters     bounds of its bytes
  *   HOST       const char *      a host name or an IP address         bounds of its bytes
- *   PATH       const char *      an absolute path [A-Za-z0-9._/-]     bounds of its bytes
+ *   PATH       const char *      an absolute path [A-Za-z0-9._/-],    bounds of its bytes
+ *                                or nothing if least is 0
  *   NETWORKS   const char *      networks "address/bits", by comma    bounds of its bytes
  *   TOPIC      const char *      a name of Kafka [A-Za-z0-9._-]       bounds of its bytes
  *   TOKENS     const char *      secrets by comma, or their           bounds of its bytes
  *                                "sha256:" and 64 hexadecimal digits
  *   LEVEL      enum log_level    debug, info, warn, error             not used
  *   FORMAT     enum log_format   json, text                           not used
+ *   SHARE      int64_t           a decimal number from 0 to 1, kept   not used
+ *                                in millionths
  *
  * HOST is kept as nginx wants it: an IPv6 address is put in brackets. NETWORKS and TOKENS are kept
  * without spaces. Text members are not NULL once settings_load() has returned 0.
@@ -240,10 +243,15 @@
     X(LOG_LEVEL, log_level, LEVEL, "info", 0, 0, false,                                            \
       "lowest level that is logged")                                                               \
     X(LOG_FORMAT, log_format, FORMAT, "json", 0, 0, false,                                         \
-      "form of the log lines")
+      "form of the log lines")                                                                     \
+    X(LOG_SETTINGS_FILE, log_settings_file, PATH, "", 0, 200, false,                               \
+      "file whose LOG_LEVEL and ACCESS_LOG_SAMPLE_RATE replace those here; read again at SIGHUP")  \
+    X(ACCESS_LOG_SAMPLE_RATE, access_log_sample_rate, SHARE, "0.1", 0, 0, false,                   \
+      "share of requests that get an access line; those answered with 5xx always do")
 /* clang-format on */
 
 #define SETTINGS_TYPE_INTEGER int64_t
+#define SETTINGS_TYPE_SHARE int64_t
 #define SETTINGS_TYPE_BOOLEAN bool
 #define SETTINGS_TYPE_TEXT const char *
 #define SETTINGS_TYPE_HOST const char *

@@ -18,6 +18,10 @@
 /* Long enough for "::ffff:255.255.255.255" and any other address without a zone. */
 #define ADDRESS_MAX INET6_ADDRSTRLEN
 
+/* A share is kept in millionths. */
+#define SHARE_DIGITS 6
+#define SHARE_ALL 1000000
+
 static bool is_within(const struct settings_row *row, size_t length) {
     return length >= (size_t)row->least && length <= (size_t)row->greatest;
 }
@@ -120,10 +124,39 @@ static enum settings_result parse_host(const struct settings_row *row, const cha
 static enum settings_result parse_path(const struct settings_row *row, const char *text,
                                        void *member) {
     size_t length = strlen(text);
+    if (length == 0 && row->least == 0)
+        return keep_text("", 0, member);
     if (!is_within(row, length) || text[0] != '/' || text[length - 1] == '/' ||
         strspn(text, LETTERS_AND_DIGITS "._/-") != length)
         return SETTINGS_WRONG;
     return keep_text(text, length, member);
+}
+
+/* Digits with at most six behind a point; the value in millionths. */
+static enum settings_result parse_share(const char *text, void *member) {
+    int64_t value = 0;
+    const size_t whole = strspn(text, "0123456789");
+    const char *fraction = text + whole + (text[whole] == '.');
+    const size_t digits = strspn(fraction, "0123456789");
+    if (whole == 0 || !text_parse_int(&value, text, whole) || value > 1 || digits > SHARE_DIGITS ||
+        fraction[digits] != '\0' || (text[whole] == '.' && digits == 0))
+        return SETTINGS_WRONG;
+    for (size_t i = 0; i < SHARE_DIGITS; i++)
+        value = value * 10 + (i < digits ? fraction[i] - '0' : 0);
+    if (value > SHARE_ALL)
+        return SETTINGS_WRONG;
+    *(int64_t *)member = value;
+    return SETTINGS_OK;
+}
+
+/* "0.1": without zeros behind the last digit that counts. */
+static void append_share(struct buffer *b, int64_t value) {
+    char text[sizeof "1.000000"];
+    size_t length = (size_t)snprintf(text, sizeof text, "%d.%06d", (int)(value / SHARE_ALL),
+                                     (int)(value % SHARE_ALL));
+    while (text[length - 1] == '0')
+        length--;
+    buffer_append(b, text, length - (text[length - 1] == '.'));
 }
 
 /* True when all bits of the address behind the first `bits` are 0. */
@@ -239,6 +272,8 @@ enum settings_result settings_value_parse(const struct settings_row *row, const 
         return result_of(log_level_parse(member, text, strlen(text)));
     case SETTINGS_FORMAT:
         return result_of(log_format_parse(member, text, strlen(text)));
+    case SETTINGS_SHARE:
+        return parse_share(text, member);
     }
     return SETTINGS_WRONG;
 }
@@ -253,6 +288,9 @@ void settings_value_append(struct buffer *b, const struct settings_row *row, con
     switch (row->kind) {
     case SETTINGS_INTEGER:
         buffer_append_int(b, *(const int64_t *)member);
+        break;
+    case SETTINGS_SHARE:
+        append_share(b, *(const int64_t *)member);
         break;
     case SETTINGS_BOOLEAN:
         buffer_append_text(b, *(const bool *)member ? "true" : "false");
@@ -313,6 +351,9 @@ void settings_value_append_allowed(struct buffer *b, const struct settings_row *
         break;
     case SETTINGS_FORMAT:
         buffer_append_text(b, "json or text");
+        break;
+    case SETTINGS_SHARE:
+        buffer_append_text(b, "a number from 0 to 1, with at most six digits behind the point");
         break;
     }
 }

@@ -24,6 +24,7 @@ enum settings_kind {
     SETTINGS_TOKENS,
     SETTINGS_LEVEL,
     SETTINGS_FORMAT,
+    SETTINGS_SHARE,
 };
 
 struct settings_row {

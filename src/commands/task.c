@@ -65,12 +65,24 @@ void task_free(struct task *t) {
     discard(t);
 }
 
+/* A command has its name in the ledger as the id of its request. */
+static struct log_subject subject_of(const struct task *t, enum tally_outcome outcome,
+                                     int64_t duration_us) {
+    struct log_subject subject = command_subject(&t->command);
+    subject.request_id = t->command.ledger_id;
+    subject.operation = envelope_name_text(t->name);
+    subject.outcome = tally_outcome_name(outcome);
+    subject.duration_us = duration_us;
+    return subject;
+}
+
 /* Settled. */
 static void finish(struct task *t, enum tally_outcome outcome) {
     struct performer *p = t->performer;
-    tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
-    log_request(LOG_LEVEL_DEBUG, t->command.request_id, "%s: %s", envelope_name_text(t->name),
-                tally_outcome_name(outcome));
+    const int64_t us = mono_diff_us(mono_now(), t->received);
+    const struct log_subject subject = subject_of(t, outcome, us);
+    tally_count(&p->tally, t->name, outcome, us);
+    log_request(LOG_LEVEL_DEBUG, &subject, "%s: %s", subject.operation, subject.outcome);
     move(t, TASK_WAITING); /* in no queue */
     turns_give_up(&p->turns, &t->turns);
     place_settle(&t->place);
@@ -96,10 +108,11 @@ static void letter_done(struct dead_letter *letter) {
 /* It does not hold up others any more; only its offset waits for Kafka. */
 static void bury(struct task *t, enum tally_outcome outcome, const char *reason) {
     struct performer *p = t->performer;
-    log_request(LOG_LEVEL_WARN, t->command.request_id,
-                "%s, partition %" PRId32 ", offset %" PRId64 ": %s: %s", t->record->topic,
-                t->record->partition, t->record->offset, tally_outcome_name(outcome), reason);
-    tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
+    const int64_t us = mono_diff_us(mono_now(), t->received);
+    const struct log_subject subject = subject_of(t, outcome, us);
+    log_request(LOG_LEVEL_WARN, &subject, "%s, partition %" PRId32 ", offset %" PRId64 ": %s: %s",
+                t->record->topic, t->record->partition, t->record->offset, subject.outcome, reason);
+    tally_count(&p->tally, t->name, outcome, us);
     move(t, TASK_DEAD);
     turns_give_up(&p->turns, &t->turns);
     t->letter.record = t->record;

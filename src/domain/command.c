@@ -1,7 +1,16 @@
 /* command.c: see command.h. */
 #include "domain/command.h"
 
+#include <string.h>
+
 #define TEXTS_MAX 8
+
+#define TENANT_IS_FIRST(request) (offsetof(struct request, tenant_id) == 0)
+_Static_assert(TENANT_IS_FIRST(lock_request) && TENANT_IS_FIRST(release_request) &&
+                   TENANT_IS_FIRST(bulk_release_request) && TENANT_IS_FIRST(get_request) &&
+                   TENANT_IS_FIRST(list_request) && TENANT_IS_FIRST(manual_release_request) &&
+                   TENANT_IS_FIRST(audits_request),
+               "command_subject() takes the tenant from any of them");
 
 static size_t texts_of_manual_release(struct manual_release_request *r,
                                       struct text_span *texts[TEXTS_MAX]) {
@@ -60,4 +69,34 @@ bool command_keep_texts(struct command *command, struct buffer *kept) {
     }
     buffer_append_char(kept, '\0');
     return true;
+}
+
+static struct text_span correlation_id(const struct command *command) {
+    switch (command->kind) {
+    case COMMAND_LOCK:
+    case COMMAND_LOCK_ONCE:
+        return command->as.lock.correlation_id;
+    case COMMAND_RELEASE:
+    case COMMAND_RELEASE_ONCE:
+        return command->as.release.correlation_id;
+    case COMMAND_BULK_RELEASE:
+    case COMMAND_BULK_RELEASE_ONCE:
+        return command->as.bulk_release.correlation_id;
+    case COMMAND_MANUAL_RELEASE:
+        return command->as.manual_release.correlation_id;
+    default:
+        return (struct text_span){NULL, 0};
+    }
+}
+
+/* The tenant is the first member of every request. */
+struct log_subject command_subject(const struct command *command) {
+    const char *id = command->request_id;
+    struct log_subject subject = {
+        .request_id = {id, id == NULL ? 0 : strlen(id)}, .correlation_id = correlation_id(command),
+        /* .trace_id: no command knows one yet */
+    };
+    if (command->kind != COMMAND_PING)
+        subject.tenant_id = command->as.get.tenant_id;
+    return subject;
 }

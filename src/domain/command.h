@@ -15,6 +15,7 @@
 #include "base/attributes.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "db/row.h"
 #include "domain/audit.h"
@@ -100,6 +101,9 @@ struct command {
 /* Copies the texts of the request, so that what they came in need not wait with it. They live as
  * long as `kept`, which was empty; there is a NUL behind the ledger_id. False: out of memory. */
 MUST_CHECK bool command_keep_texts(struct command *command, struct buffer *kept);
+
+/* What lines of the log say of a command whose kind and request are set. */
+struct log_subject command_subject(const struct command *command);
 
 static inline bool command_is_bulk_release(const struct command *command) {
     return command->kind == COMMAND_BULK_RELEASE || command->kind == COMMAND_BULK_RELEASE_ONCE;

@@ -283,8 +283,9 @@ static void take_failure(struct dispatcher *d, const PGresult *result) {
         return;
     }
     d->batch_count = 0;
-    log_request(LOG_LEVEL_ERROR, command->request_id, "the database refused a command (%s: %s)",
-                sqlstate, message);
+    const struct log_subject subject = command_subject(command);
+    log_request(LOG_LEVEL_ERROR, &subject, "the database refused a command (%s: %s)", sqlstate,
+                message);
     answer_refusal(command, sqlstate_outcome(sqlstate), sqlstate);
 }
 

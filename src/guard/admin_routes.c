@@ -11,14 +11,24 @@
 #include "guard/recipients_input.h"
 #include "guard/route_input.h"
 
+static void log_release(const struct exchange *x, const struct manual_release_request *request) {
+    struct log_subject subject = exchange_subject(x);
+    char actor[MASK_MAX];
+    subject.lock_id = request->lock_id;
+    if (request->recipients.data != NULL)
+        subject.event_id = request->event_id;
+    log_request(LOG_LEVEL_INFO, &subject, "a lock was released by force, by %s%s",
+                log_name(actor, request->actor_name),
+                request->recipients.data == NULL ? ", and nobody is told" : "");
+}
+
 static void answer_released(struct exchange *x) {
     const struct manual_release_request *request = &x->command.as.manual_release;
     struct buffer *body = exchange_body(x);
     json_member_id(body, "{\"status\":\"released\",\"lockId\":", &request->lock_id);
     json_member_id(body, ",\"auditId\":", &request->audit_id);
     buffer_append_char(body, '}');
-    log_request(LOG_LEVEL_INFO, x->request.request_id, "a lock was released by force%s",
-                request->recipients.data == NULL ? ", and nobody is told" : "");
+    log_release(x, request);
     exchange_answer(x, "200 OK");
 }
 
@@ -61,6 +71,14 @@ static char *recipients_text(const struct exchange *x, const struct recipients *
     return text;
 }
 
+static void warn_of_nobody(const struct exchange *x) {
+    struct log_subject subject = exchange_subject(x);
+    subject.tenant_id = x->command.as.manual_release.tenant_id;
+    subject.lock_id = x->command.as.manual_release.lock_id;
+    log_request(LOG_LEVEL_WARN, &subject,
+                "a manual release has no recipients: nobody is told of it");
+}
+
 static void submit_manual_release(struct exchange *x, const struct recipients *all) {
     bool failed = false;
     char *recipients = recipients_text(x, all, &failed);
@@ -72,8 +90,7 @@ static void submit_manual_release(struct exchange *x, const struct recipients *a
         x->command.as.manual_release.recipients =
             (struct text_span){recipients, strlen(recipients)};
     else if (x->context->notifications_enabled)
-        log_request(LOG_LEVEL_WARN, x->request.request_id,
-                    "a manual release has no recipients: nobody is told of it");
+        warn_of_nobody(x);
     exchange_submit(x, COMMAND_MANUAL_RELEASE, manual_release_answered);
     free(recipients);
 }

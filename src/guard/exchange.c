@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "guard/access_log.h"
 #include "guard/grpc_problem.h"
 #include "metrics/metrics.h"
 
@@ -28,6 +28,8 @@ void exchange_begin(struct exchange *x) {
     memset(&x->command, 0, sizeof x->command);
     x->began_at = mono_now();
     x->operation = METRICS_OPERATION_OTHER;
+    x->route = NULL;
+    x->duration_us = 0;
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
     buffer_init(&x->kept);
@@ -61,10 +63,52 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
-static void count(const struct exchange *x, enum metrics_result result) {
-    metrics_request(x->operation, result, mono_diff_us(mono_now(), x->began_at));
+static const char *operation_name(enum metrics_operation operation) {
+#define NAME(domain, value, text) text,
+    static const char *const NAMES[] = {METRICS_OPERATION_VALUES(NAME)};
+    return NAMES[operation];
+}
+
+static const char *result_name(enum metrics_result result) {
+    static const char *const NAMES[] = {METRICS_RESULT_VALUES(NAME)};
+#undef NAME
+    return NAMES[result];
+}
+
+struct log_subject exchange_subject(const struct exchange *x) {
+    /* Before it is submitted the command may be half made. */
+    const bool submitted = x->command.answer != NULL;
+    struct log_subject subject =
+        submitted ? command_subject(&x->command) : (struct log_subject){.operation = NULL};
+    struct id tenant;
+    if (!submitted && x->request.tenant_id.data != NULL &&
+        id_parse(&tenant, x->request.tenant_id.data, x->request.tenant_id.length))
+        subject.tenant_id = tenant;
+    subject.request_id = (struct text_span){x->request.request_id, strlen(x->request.request_id)};
+    if (subject.correlation_id.data == NULL)
+        subject.correlation_id = x->request.correlation_id;
+    subject.operation = operation_name(x->operation);
+    if (x->duration_us > 0) {
+        subject.outcome = result_name(x->result);
+        subject.duration_us = x->duration_us;
+    }
+    return subject;
+}
+
+/* It is answered: status is HTTP's, or gRPC's. */
+static void count(struct exchange *x, int status, enum metrics_result result) {
+    const int64_t us = mono_diff_us(mono_now(), x->began_at);
+    metrics_request(x->operation, result, us);
     if (x->operation == METRICS_OPERATION_LOCK_ROOM && result == METRICS_RESULT_CONFLICT)
         metrics_tenant_conflict(&x->command.as.lock.tenant_id);
+    x->status = status;
+    x->result = result;
+    x->duration_us = us > 0 ? us : 1;
+}
+
+static void send_answer(struct exchange *x, struct text_span headers, struct text_span body) {
+    access_log_write(x, body.length);
+    x->send(x, headers, body);
 }
 
 static enum metrics_result result_of(int status) {
@@ -88,7 +132,8 @@ static void send_with_headers(struct exchange *x, const char *status, const char
                                 "%s"
                                 "\r\n",
                                 status, type, b->length, more_headers);
-    x->send(x, (struct text_span){headers, (size_t)length}, (struct text_span){b->data, b->length});
+    send_answer(x, (struct text_span){headers, (size_t)length},
+                (struct text_span){b->data, b->length});
     buffer_clear(b);
     buffer_shrink(b, ANSWER_KEEP);
 }
@@ -103,14 +148,15 @@ static void send_grpc_problem(struct exchange *x, enum problem problem, const ch
                               const struct violations *violations) {
     struct buffer *b = exchange_body(x);
     /* What no method can do is the caller's mistake. */
-    count(x, problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
-                                                : result_of(problem_status(problem)));
+    count(x, (int)grpc_problem_status(problem),
+          problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
+                                             : result_of(problem_status(problem)));
     grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
     const char *no_memory = x->context->fail_open ? NO_MEMORY("true") : NO_MEMORY("false");
-    x->send(x,
-            b->failed ? (struct text_span){no_memory, strlen(no_memory)}
-                      : (struct text_span){b->data, b->length},
-            (struct text_span){"", 0});
+    send_answer(x,
+                b->failed ? (struct text_span){no_memory, strlen(no_memory)}
+                          : (struct text_span){b->data, b->length},
+                (struct text_span){"", 0});
     buffer_clear(b);
 }
 
@@ -120,7 +166,7 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
     const bool fail_open = x->context->fail_open;
     char headers[HEADERS_MAX / 2];
     char status_line[64];
-    count(x, result_of(status));
+    count(x, status, result_of(status));
     problem_append(exchange_body(x), problem, detail, violations, x->request.request_id, fail_open);
     snprintf(headers, sizeof headers, "%s%s%s", more_headers,
              problem_passes(problem) ? RETRY_AFTER : "",
@@ -133,8 +179,10 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
 
 void exchange_answer_problem(struct exchange *x, enum problem problem, const char *detail,
                              const struct violations *violations) {
-    log_request(LOG_LEVEL_DEBUG, x->request.request_id, "answered %d: %s", problem_status(problem),
-                detail);
+    if (log_is_enabled(LOG_LEVEL_DEBUG)) {
+        const struct log_subject subject = exchange_subject(x);
+        log_request(LOG_LEVEL_DEBUG, &subject, "answered %d: %s", problem_status(problem), detail);
+    }
     if (x->request.is_grpc)
         send_grpc_problem(x, problem, detail, violations);
     else
@@ -143,13 +191,13 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
 
 /* Sends the body, if it could be made. */
 static void send_body(struct exchange *x, const char *status, const char *type,
-                      const char *more_headers, enum metrics_result result) {
+                      const char *more_headers, int code, enum metrics_result result) {
     if (x->context->answer.failed) {
         buffer_free(&x->context->answer);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }
-    count(x, result);
+    count(x, code, result);
     send_with_headers(x, status, type, more_headers);
 }
 
@@ -158,11 +206,12 @@ void exchange_answer(struct exchange *x, const char *status) {
 }
 
 void exchange_answer_as(struct exchange *x, const char *status, const char *type) {
-    send_body(x, status, type, "", result_of((int)strtol(status, NULL, 10)));
+    const int code = (int)strtol(status, NULL, 10);
+    send_body(x, status, type, "", code, result_of(code));
 }
 
 void exchange_answer_message(struct exchange *x, enum metrics_result result) {
-    send_body(x, "200 OK", "application/grpc", "Grpc-Status: 0\r\n", result);
+    send_body(x, "200 OK", "application/grpc", "Grpc-Status: 0\r\n", GRPC_STATUS_OK, result);
 }
 
 void exchange_answer_wrong_method(struct exchange *x, const char *allow) {

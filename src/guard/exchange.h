@@ -11,6 +11,7 @@
 #include "base/attributes.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "domain/command.h"
 #include "domain/dispatcher.h"
 #include "guard/admin_token.h"
@@ -41,6 +42,10 @@ struct exchange {
     struct http_request request;
     mono_time began_at;
     enum metrics_operation operation; /* as what it is counted; its route knows */
+    const char *route;                /* pattern of the path; NULL: it leads nowhere */
+    int status;                       /* of the answer: HTTP's, or gRPC's; then the next two, too */
+    enum metrics_result result;
+    int64_t duration_us;
     struct request_body body;
     struct text_span path_lock_id; /* the {lockId} of the path */
     struct buffer query;           /* decoded query parameters; of gRPC, metadata as JSON */
@@ -58,6 +63,9 @@ void exchange_begin(struct exchange *x);
 void exchange_end(struct exchange *x);
 /* Frees all. */
 void exchange_exit(struct exchange *x);
+
+/* What lines of the log say of it, while it lasts. */
+struct log_subject exchange_subject(const struct exchange *x);
 
 /* The buffer for the body of the answer; exchange_answer() adds the headers. */
 struct buffer *exchange_body(struct exchange *x);

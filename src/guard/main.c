@@ -130,6 +130,7 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
         dispatcher_flush(&g->dispatcher, now);
         listener_adjust(&g->listener, now);
         show_connections(g);
+        log_flush();
         process_tick(now);
         if (poller_wait(&g->poller, deadline(g), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));

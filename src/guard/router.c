@@ -137,6 +137,7 @@ static const struct action *action_of(const struct path *path, enum http_method 
 
 static void handle(struct exchange *x, const struct path *path) {
     const struct action *action = action_of(path, x->request.method);
+    x->route = path->pattern;
     if (action != NULL)
         x->operation = action->operation;
     if (path->callers == OPERATORS &&

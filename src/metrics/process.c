@@ -18,6 +18,7 @@ static struct {
     bool awake; /* since the last look */
     int64_t cpu_us;
     bool told; /* that the file is lost */
+    uint64_t lost_lines;
 } process;
 
 static int64_t us_of(struct timeval time) {
@@ -65,7 +66,16 @@ static void tell_loss(void) {
     process.told = slots_is_lost();
 }
 
+static void look_at_log(void) {
+    const uint64_t lost = log_lost();
+    if (lost == process.lost_lines)
+        return;
+    metrics_add(METRICS_CELL(log_lines_dropped), lost - process.lost_lines);
+    process.lost_lines = lost;
+}
+
 void process_tick(mono_time now) {
+    look_at_log();
     process.awake = mono_is_before(now, process.next);
     if (process.awake)
         return;

@@ -279,6 +279,9 @@
     X(command_consumer_lag, GAUGE, SUM, ONE, NONE, NONE, NONE,                                     \
       "availability_guard_command_consumer_lag",                                                   \
       "Messages of the command topic that are not settled yet.")                                   \
+    X(log_lines_dropped, COUNTER, PROGRAM, ONE, NONE, NONE, NONE,                                  \
+      "availability_guard_log_lines_dropped_total",                                                \
+      "Lines of the log that could not be written: the pipe was full, or the disk.")               \
     X(shadow_mode, GAUGE, GREATEST, ONE, NONE, NONE, NONE,                                         \
       "availability_guard_shadow_mode",                                                            \
       "1 when the guard runs beside the old locker.")                                              \

@@ -71,6 +71,15 @@ static size_t delivery_cell(const struct leg *leg, enum metrics_delivery status)
     return metrics_delivery_cell((enum metrics_channel)leg->endpoint->channel, status);
 }
 
+/* A leg, or none: the whole delivery. */
+static struct log_subject subject_of(const struct delivery *d, const struct leg *leg) {
+    return (struct log_subject){
+        .tenant_id = d->tenant_id,
+        .event_id = d->event_id,
+        .operation = leg == NULL ? NULL : leg->endpoint->name,
+    };
+}
+
 static void succeed(struct leg *leg) {
     struct delivery *d = leg->delivery;
     struct dispatch_counts *counts = &d->dispatch->counts;
@@ -78,8 +87,10 @@ static void succeed(struct leg *leg) {
     const int64_t lag_ms = lag_us / US_PER_MS;
     char id[ID_TEXT_LENGTH + 1];
     id_format(&d->event_id, id);
-    log_debug("event %s: %s delivered after %" PRId64 " ms, try %" PRId32, id, leg->endpoint->name,
-              lag_ms, leg->attempts);
+    const struct log_subject subject = subject_of(d, leg);
+    log_request(LOG_LEVEL_DEBUG, &subject,
+                "event %s: %s delivered after %" PRId64 " ms, try %" PRId32, id,
+                leg->endpoint->name, lag_ms, leg->attempts);
     leg->state = LEG_DELIVERED;
     counts->delivered[leg->endpoint->channel]++;
     metrics_add(delivery_cell(leg, METRICS_DELIVERY_DELIVERED), 1);
@@ -112,8 +123,9 @@ static void fail(struct leg *leg, const struct outcome *outcome) {
     id_format(&d->event_id, id);
     (void)snprintf(leg->reason, sizeof leg->reason, "%s%s", outcome->reason,
                    doubtful ? ", may have been sent" : "");
-    log_debug("event %s: %s failed, try %" PRId32 ": %s", id, leg->endpoint->name, leg->attempts,
-              leg->reason);
+    const struct log_subject subject = subject_of(d, leg);
+    log_request(LOG_LEVEL_DEBUG, &subject, "event %s: %s failed, try %" PRId32 ": %s", id,
+                leg->endpoint->name, leg->attempts, leg->reason);
     d->dispatch->counts.failed_tries++;
     if (is_final(leg, outcome))
         leg->state = LEG_REFUSED;
@@ -195,9 +207,11 @@ static void park(struct delivery *d) {
                        RETRY_NOT_ASKED, (uint32_t)random());
     char id[ID_TEXT_LENGTH + 1];
     id_format(&d->event_id, id);
-    log_write(d->rounds == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
-              "event %s: no channel can be reached; it is kept, and begins anew in %" PRId64 " ms",
-              id, pause_ms);
+    const struct log_subject subject = subject_of(d, NULL);
+    log_request(d->rounds == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, &subject,
+                "event %s: no channel can be reached; it is kept, and begins anew in %" PRId64
+                " ms",
+                id, pause_ms);
     if (d->rounds < INT16_MAX)
         d->rounds++;
     d->state = DELIVERY_PARKED;
@@ -234,7 +248,9 @@ static void put_letter(struct delivery *d) {
     if (d->announces) {
         describe_failures(d);
         id_format(&d->event_id, id);
-        log_warn("event %s: into the dead-letter topic: %s", id, d->letter.reason);
+        const struct log_subject subject = subject_of(d, NULL);
+        log_request(LOG_LEVEL_WARN, &subject, "event %s: into the dead-letter topic: %s", id,
+                    d->letter.reason);
     }
     dead_letters_put(&d->dispatch->dead_letters, &d->letter);
 }

@@ -103,20 +103,49 @@ static bool choose_channels(struct dispatch *d, const struct record *record,
     return any;
 }
 
-/* Numbers of people, never who they are. */
-static void log_dry_run(const struct dispatch *d, const struct record *record,
-                        const struct announcement *a) {
+/* So many are named in a line. */
+#define NAMED_MAX 10
+
+/* Appends who is told over the channel: ": g***@hotel.example, …". */
+static void name_recipients(struct buffer *b, const struct recipients *all,
+                            enum recipient_channel channel) {
+    char shown[MASK_MAX];
+    size_t named = 0;
+    for (size_t i = 0; i < all->count && named <= NAMED_MAX; i++) {
+        if (all->items[i]->channel != channel)
+            continue;
+        buffer_append_text(b, named == 0 ? ": " : ", ");
+        buffer_append_text(b,
+                           named == NAMED_MAX ? "…" : log_contact(shown, all->items[i]->address));
+        named++;
+    }
+    buffer_append_char(b, '\0');
+}
+
+static void log_recipients(const struct announcement *a, const char *what, const char *name,
+                           enum recipient_channel channel) {
+    const struct log_subject subject = {
+        .tenant_id = a->event.tenant_id, .event_id = a->event_id, .lock_id = a->event.lock_id};
     char id[ID_TEXT_LENGTH + 1];
     char lock[ID_TEXT_LENGTH + 1];
+    struct buffer names;
+    buffer_init(&names);
     id_format(&a->event_id, id);
     id_format(&a->event.lock_id, lock);
+    name_recipients(&names, &a->recipients, channel);
+    log_request(LOG_LEVEL_INFO, &subject, "%s: event %s, lock %s: %s to %zu recipients%s", what, id,
+                lock, name, a->recipients.counts[channel], names.failed ? "" : names.data);
+    buffer_free(&names);
+}
+
+static void log_dry_run(const struct dispatch *d, const struct record *record,
+                        const struct announcement *a) {
     for (int i = 0; i < RECIPIENT_CHANNELS; i++) {
         const struct endpoint *e = &d->endpoints[i];
         if (a->recipients.counts[i] == 0 || !e->enabled || !is_meant(d, record, e->name))
             continue;
         metrics_add(metrics_delivery_cell((enum metrics_channel)i, METRICS_DELIVERY_DRY_RUN), 1);
-        log_info("dry run: event %s, lock %s: %s to %zu recipients", id, lock, e->name,
-                 a->recipients.counts[i]);
+        log_recipients(a, "dry run", e->name, (enum recipient_channel)i);
     }
 }
 
@@ -152,6 +181,8 @@ static void take_announcement(struct dispatch *d, struct partition *partition,
     const size_t unroutable = a->recipients.counts[RECIPIENT_UNROUTABLE];
     d->counts.unroutable += (int64_t)unroutable;
     metrics_add(METRICS_CELL(notification_unroutable), unroutable);
+    if (unroutable > 0)
+        log_recipients(a, "not to be reached", "no channel", RECIPIENT_UNROUTABLE);
     const bool any = choose_channels(d, record, a, wanted);
     if (d->dry_run) {
         log_dry_run(d, record, a);

@@ -66,12 +66,14 @@ static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t e
 
 /* Its row stays where it is. */
 static void pass_over(struct relay *r, struct flight_event *event, const char *why) {
+    const struct log_subject subject = {.event_id = event->event_id};
     char id[ID_TEXT_LENGTH + 1];
     r->passed_count++;
     metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_PASSED_OVER, 1);
     id_format(&event->event_id, id);
-    log_error("event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
-              event->bytes, why);
+    log_request(LOG_LEVEL_ERROR, &subject,
+                "event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
+                event->bytes, why);
     flight_pass(&r->flight, event);
 }
 

@@ -1,4 +1,4 @@
-"""A guard process that is told to end, held still in the moment in which it begins to."""
+"""A guard process that is told to end, stopped in the moment before it begins to."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from systems import wait_for
 
 @pytest.fixture
 def lone(system, tmp_path):
-    """A guard process with a socket of its own, whose log goes into a pipe that is ours."""
+    """A guard process with a socket of its own."""
     path = tmp_path / "guard.sock"
     with contextlib.ExitStack() as stack, socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -29,38 +29,30 @@ def lone(system, tmp_path):
         line = b""
         while b"connected" not in line:
             line = reader.read(65536)
-        yield process, path, reader, log_end
+        yield process, path
         os.close(log_end)
 
 
-def fill(pipe):
-    """Until a writer would wait. By another description of the pipe: that of the guard blocks."""
-    full = os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY | os.O_NONBLOCK)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(full, b"x")
-    os.close(full)
-
-
-def is_pending(pid, number):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigPnd", "ShdPnd"))]
-    return any(mask & 1 << number - 1 for mask in masks)
+def state(pid):
+    """R, S, T (stopped), … see proc(5)."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as status:
+        return status.read().rpartition(")")[2].split()[0]
 
 
 def test_a_request_that_only_the_drain_finds_is_served(lone):
     """Its event is gone when the drain has read it, and no other follows."""
-    process, path, log, log_end = lone
+    process, path = lone
     with Peer(path) as peer:
         check_json(peer.request("GET", "/health", keep=True))
-        fill(log_end)
+        wait_for(lambda: state(process.pid) == "S", 10, "it sleeps")
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: state(process.pid) == "T", 10, "it is stopped")
+        # What it finds when it goes on: the signal ends its sleep, before it has been told of the
+        # request.
         process.send_signal(signal.SIGTERM)
-        # It has woken up, without a request, and waits for room in its log before it drains.
-        wait_for(lambda: not is_pending(process.pid, signal.SIGTERM), 10, "the signal is taken")
         params = pairs(params_of("GET", f"/v1/locks/{new_id()}?tenantId={new_id()}"))
         peer.send(begin(keep=True) + stream(PARAMS, params) + stream(STDIN, b""))
-        while len(log.read(65536)) == 65536:
-            pass
+        process.send_signal(signal.SIGCONT)
         answer = peer.answer()
     assert answer.status == 404, answer
     assert process.wait(10) == 0

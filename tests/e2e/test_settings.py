@@ -92,6 +92,8 @@ TEXTS = {
     "KAFKA_CLIENT_ID": "tartware-availability-guard",
     "LOG_LEVEL": "info",
     "LOG_FORMAT": "json",
+    "LOG_SETTINGS_FILE": "",
+    "ACCESS_LOG_SAMPLE_RATE": "0.1",
 }
 
 
@@ -160,6 +162,8 @@ def test_booleans(name):
 @pytest.mark.parametrize("name, good, bad", [
     ("LOG_LEVEL", ["debug", "info", "warn", "error"], ["loud", "trace"]),
     ("LOG_FORMAT", ["json", "text"], ["xml"]),
+    ("LOG_SETTINGS_FILE", ["/tmp/log.conf"], ["log.conf", "/tmp/a b", "/" + "x" * 201]),
+    ("ACCESS_LOG_SAMPLE_RATE", ["0", "0.000001", "0.5", "1"], ["1.1", "-1", ".5", "10%", "1e-3"]),
     ("GUARD_OPERATIONS_NETWORKS", ["10.0.0.0/8", "::1/128", "10.1.2.3/32,fc00::/7"],
      ["10.0.0.0", "10.0.0.0/33", "10.0.0.1/8", "::1/129", "300.0.0.0/8", "all", "10.0.0.0/8;",
       "10.0.0.0/8,", ","]),

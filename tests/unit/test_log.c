@@ -14,6 +14,8 @@
  * stderr is a datagram socket: one write(2) is one datagram, so what is received shows how often it
  * was written to.
  */
+static const struct log_subject about_r1 = {.request_id = {"r-1", 3}};
+
 static int receiver = -1;
 static int real_stderr = -1;
 static char line[LOG_LINE_MAX + 1000];
@@ -83,7 +85,7 @@ START_TEST(json_members) {
 END_TEST
 
 START_TEST(json_request_id) {
-    log_request(LOG_LEVEL_INFO, "r-1", "message");
+    log_request(LOG_LEVEL_INFO, &about_r1, "message");
     json_t *json = receive_json();
     ck_assert_str_eq(text_of(json, "requestId"), "r-1");
     json_decref(json);
@@ -91,7 +93,8 @@ START_TEST(json_request_id) {
     json = receive_json();
     ck_assert_ptr_null(json_object_get(json, "requestId"));
     json_decref(json);
-    log_request(LOG_LEVEL_INFO, "\"\n\xFF", "message");
+    const struct log_subject hostile = {.request_id = {"\"\n\xFF", 3}};
+    log_request(LOG_LEVEL_INFO, &hostile, "message");
     json = receive_json();
     ck_assert_str_eq(text_of(json, "requestId"), "\"\n\xEF\xBF\xBD");
     json_decref(json);
@@ -136,7 +139,7 @@ START_TEST(long_lines_are_cut) {
                 for (; length < sizeof(text) - 5; length += strlen(units[i]))
                     memcpy(text + length, units[i], strlen(units[i]));
                 text[length] = '\0';
-                log_request(LOG_LEVEL_INFO, "r-1", "%s", text);
+                log_request(LOG_LEVEL_INFO, &about_r1, "%s", text);
                 ck_assert_ptr_nonnull(receive());
                 ck_assert_uint_gt(strlen(line), LOG_LINE_MAX - 20);
                 ck_assert_ptr_nonnull(strstr(line, format == LOG_FORMAT_JSON ? "...\"}" : "..."));
@@ -183,7 +186,10 @@ START_TEST(long_names_do_not_fill_the_line) {
     static char name[2 * LOG_LINE_MAX];
     memset(name, '\x01', sizeof(name) - 1);
     log_init(name, LOG_LEVEL_DEBUG, LOG_FORMAT_JSON);
-    log_request(LOG_LEVEL_INFO, name, "the message is still there");
+    const struct text_span text = {name, sizeof(name) - 1};
+    const struct log_subject subject = {
+        .request_id = text, .correlation_id = text, .trace_id = text};
+    log_request(LOG_LEVEL_INFO, &subject, "the message is still there");
     json_t *json = receive_json();
     ck_assert_str_eq(text_of(json, "message"), "the message is still there");
     json_decref(json);
@@ -197,9 +203,10 @@ START_TEST(text_format) {
     ck_assert_ptr_nonnull(receive());
     (void)snprintf(expected, sizeof(expected), "Z info test[%d] a \"message\"", (int)getpid());
     ck_assert_str_eq(line + 23, expected);
-    log_request(LOG_LEVEL_ERROR, "r-1", "message");
+    log_request(LOG_LEVEL_ERROR, &about_r1, "message");
     ck_assert_ptr_nonnull(receive());
-    (void)snprintf(expected, sizeof(expected), "Z error test[%d] (r-1) message", (int)getpid());
+    (void)snprintf(expected, sizeof(expected), "Z error test[%d] requestId=r-1 message",
+                   (int)getpid());
     ck_assert_str_eq(line + 23, expected);
 }
 END_TEST
@@ -220,7 +227,7 @@ START_TEST(levels_are_filtered) {
             ck_assert_int_eq(log_is_enabled((enum log_level)level), level >= least);
             log_write((enum log_level)level, "message");
             ck_assert_int_eq(receive() != NULL, level >= least);
-            log_request((enum log_level)level, "r", "message");
+            log_request((enum log_level)level, &about_r1, "message");
             ck_assert_int_eq(receive() != NULL, level >= least);
         }
     }
@@ -261,7 +268,7 @@ START_TEST(errno_is_kept) {
     errno = ENOENT;
     log_write(LOG_LEVEL_ERROR, "to nobody");
     ck_assert_int_eq(errno, ENOENT);
-    log_request(LOG_LEVEL_ERROR, "r", "to nobody");
+    log_request(LOG_LEVEL_ERROR, &about_r1, "to nobody");
     ck_assert_int_eq(errno, ENOENT);
 }
 END_TEST

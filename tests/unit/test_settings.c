@@ -132,7 +132,9 @@ static const char defaults[] =
     "COMMANDS_IN_FLIGHT_MAX=10000\n"
     "COMMANDS_RETENTION_DAYS=30\n"
     "LOG_LEVEL=info\n"
-    "LOG_FORMAT=json\n";
+    "LOG_FORMAT=json\n"
+    "LOG_SETTINGS_FILE=\n"
+    "ACCESS_LOG_SAMPLE_RATE=0.1\n";
 
 START_TEST(all_defaults) {
     ck_assert_int_eq(load((const char *[]){NULL}), 0);
@@ -233,6 +235,8 @@ START_TEST(every_member_is_set) {
                               "COMMANDS_RETENTION_DAYS=60",
                               "LOG_LEVEL=Debug",
                               "LOG_FORMAT=TEXT",
+                              "LOG_SETTINGS_FILE=/t61",
+                              "ACCESS_LOG_SAMPLE_RATE=0.250",
                               NULL}),
         0);
     ck_assert_str_eq(report, "");
@@ -308,6 +312,8 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.commands_retention_days, 60);
     ck_assert_int_eq(settings.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(settings.log_format, LOG_FORMAT_TEXT);
+    ck_assert_str_eq(settings.log_settings_file, "/t61");
+    ck_assert_int_eq(settings.access_log_sample_rate, 250000);
 }
 END_TEST
 

@@ -294,6 +294,45 @@ START_TEST(integers_are_checked) {
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *printed; /* NULL: not allowed */
+    int64_t value;
+} shares[] = {
+    {"0", "0", 0},
+    {"1", "1", 1000000},
+    {"0.1", "0.1", 100000},
+    {"1.0", "1", 1000000},
+    {"0.000001", "0.000001", 1},
+    {"00.50", "0.5", 500000},
+    {"1.000001", NULL, 0},
+    {"0.0000001", NULL, 0},
+    {"2", NULL, 0},
+    {"-0.1", NULL, 0},
+    {".5", NULL, 0},
+    {"0.", NULL, 0},
+    {"0.1x", NULL, 0},
+    {"1e-1", NULL, 0},
+    {"", NULL, 0},
+    {"99999999999999999999", NULL, 0},
+};
+
+START_TEST(shares_are_checked) {
+    static const struct settings_row row = {.name = "S", .kind = SETTINGS_SHARE};
+    struct buffer b = {0};
+    int64_t value = 42;
+    const bool good = shares[_i].printed != NULL;
+    ck_assert_int_eq(settings_value_parse(&row, shares[_i].text, &value) == SETTINGS_OK, good);
+    ck_assert_int_eq(value, good ? shares[_i].value : 42);
+    if (good) {
+        settings_value_append(&b, &row, &value);
+        buffer_append_char(&b, '\0');
+        ck_assert_str_eq(b.data, shares[_i].printed);
+    }
+    buffer_free(&b);
+}
+END_TEST
+
 /* The defaults pass their own checks, and are written as they would be printed. */
 START_TEST(defaults_are_canonical) {
     for (size_t i = 0; i < settings_rows_count; i++) {
@@ -326,6 +365,7 @@ Suite *unit_suite(void) {
     TCase *tcase = tcase_create("settings_value");
     tcase_set_timeout(tcase, 30);
     tcase_add_loop_test(tcase, texts_are_checked, 0, COUNT(texts));
+    tcase_add_loop_test(tcase, shares_are_checked, 0, COUNT(shares));
     tcase_add_test(tcase, bounds_of_tokens);
     tcase_add_test(tcase, bytes_that_reach_nginx);
     tcase_add_loop_test(tcase, booleans_are_checked, 0, COUNT(booleans));
