@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "commands/performer.h"
+#include "kafka/consume_span.h"
+#include "trace/tracing.h"
 
 /* Pauses before a command is tried again. */
 #define PAUSE_FIRST_MS 100
@@ -63,9 +65,16 @@ void task_free(struct task *t) {
     discard(t);
 }
 
+static void tell(const struct task *t, enum tally_outcome outcome, bool failed) {
+    const char *name = tally_outcome_name(outcome);
+    consume_span_tell(&t->command.trace, t->record, t->performer->group, t->received, name,
+                      failed ? name : NULL);
+}
+
 /* Settled. */
 static void finish(struct task *t, enum tally_outcome outcome) {
     struct performer *p = t->performer;
+    tell(t, outcome, false);
     tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
     log_request(LOG_LEVEL_DEBUG, t->command.request_id, "%s: %s", envelope_name_text(t->name),
                 tally_outcome_name(outcome));
@@ -98,6 +107,7 @@ static void bury(struct task *t, enum tally_outcome outcome, const char *reason)
                 "%s, partition %" PRId32 ", offset %" PRId64 ": %s: %s", t->record->topic,
                 t->record->partition, t->record->offset, tally_outcome_name(outcome), reason);
     tally_count(&p->tally, t->name, outcome, mono_diff_us(mono_now(), t->received));
+    tell(t, outcome, true);
     move(t, TASK_DEAD);
     turns_give_up(&p->turns, &t->turns);
     t->letter.record = t->record;
@@ -258,6 +268,8 @@ static enum envelope_verdict read_message(struct task *t, const rd_kafka_message
 static bool prepare(struct task *t, const rd_kafka_message_t *message,
                     enum envelope_verdict verdict) {
     t->record = record_copy(message);
+    if (t->record != NULL)
+        tracing_begin(&t->command.trace, record_header(t->record, CONSUME_SPAN_HEADER));
     return t->record != NULL && (verdict != ENVELOPE_COMMAND || take_turns(t));
 }
 

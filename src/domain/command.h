@@ -20,6 +20,7 @@
 #include "domain/audit.h"
 #include "domain/manual_release.h"
 #include "domain/request.h"
+#include "trace/trace.h"
 
 enum command_kind {
     COMMAND_LOCK,
@@ -85,6 +86,7 @@ struct command {
     bool bulk_performed;        /* a part was not in the ledger yet */
     struct text_span ledger_id; /* of those in the ledger: the tenant's name for the command */
     const char *request_id;     /* for log lines; may be NULL */
+    struct trace trace;         /* what it causes belongs to it */
     void (*answer)(struct command *command, const struct outcome *outcome);
     union {
         struct lock_request lock;
@@ -100,6 +102,9 @@ struct command {
 /* Copies the texts of the request, so that what they came in need not wait with it. They live as
  * long as `kept`, which was empty; there is a NUL behind the ledger_id. False: out of memory. */
 MUST_CHECK bool command_keep_texts(struct command *command, struct buffer *kept);
+
+/* Whose command it is; NULL when no request has been made of it. */
+const struct id *command_tenant(const struct command *command);
 
 static inline bool command_is_bulk_release(const struct command *command) {
     return command->kind == COMMAND_BULK_RELEASE || command->kind == COMMAND_BULK_RELEASE_ONCE;

@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "guard/grpc_problem.h"
+#include "guard/request_span.h"
 #include "metrics/metrics.h"
+#include "trace/tracing.h"
 
 #define HEADERS_MAX 512
 
@@ -28,9 +30,20 @@ void exchange_begin(struct exchange *x) {
     memset(&x->command, 0, sizeof x->command);
     x->began_at = mono_now();
     x->operation = METRICS_OPERATION_OTHER;
+    x->route = NULL;
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
     buffer_init(&x->kept);
+}
+
+/* Those who only look whether all is well come every few seconds: nobody wants traces of that. */
+void exchange_take_route(struct exchange *x, enum metrics_operation operation, const char *route) {
+    x->operation = operation;
+    x->route = route;
+    if (operation == METRICS_OPERATION_HEALTH || operation == METRICS_OPERATION_METRICS)
+        tracing_go_on(&x->command.trace, x->request.traceparent);
+    else
+        tracing_begin(&x->command.trace, x->request.traceparent);
 }
 
 /* The body, parsed and as received: many times the size of what is needed of it. */
@@ -61,8 +74,11 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
-static void count(const struct exchange *x, enum metrics_result result) {
-    metrics_request(x->operation, result, mono_diff_us(mono_now(), x->began_at));
+/* The status is of HTTP, or of gRPC. */
+static void count(const struct exchange *x, int status, enum metrics_result result) {
+    const mono_time now = mono_now();
+    metrics_request(x->operation, result, mono_diff_us(now, x->began_at));
+    request_span_tell(x, status, result, now);
 }
 
 static enum metrics_result result_of(int status) {
@@ -99,8 +115,9 @@ static void send_grpc_problem(struct exchange *x, enum problem problem, const ch
                                     "Content-Type: application/grpc\r\n"
                                     "Grpc-Status: 13\r\n\r\n";
     /* What no method can do is the caller's mistake. */
-    count(x, problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
-                                                : result_of(problem_status(problem)));
+    count(x, (int)grpc_problem_status(problem),
+          problem == PROBLEM_NOT_IMPLEMENTED ? METRICS_RESULT_INVALID
+                                             : result_of(problem_status(problem)));
     grpc_problem_append(b, problem, detail, violations, x->context->fail_open);
     x->send(x,
             b->failed ? (struct text_span){NO_MEMORY, sizeof NO_MEMORY - 1}
@@ -115,7 +132,7 @@ static void send_problem(struct exchange *x, enum problem problem, const char *d
     const bool fail_open = x->context->fail_open;
     char headers[HEADERS_MAX / 2];
     char status_line[64];
-    count(x, result_of(status));
+    count(x, status, result_of(status));
     problem_append(exchange_body(x), problem, detail, violations, x->request.request_id, fail_open);
     snprintf(headers, sizeof headers, "%s%s%s", more_headers,
              problem_passes(problem) ? RETRY_AFTER : "",
@@ -139,12 +156,13 @@ void exchange_answer_problem(struct exchange *x, enum problem problem, const cha
 /* Sends the body, if it could be made. */
 static void send_body(struct exchange *x, const char *status, const char *type,
                       const char *more_headers, enum metrics_result result) {
+    const int code = x->request.is_grpc ? GRPC_STATUS_OK : (int)strtol(status, NULL, 10);
     if (x->context->answer.failed) {
         buffer_free(&x->context->answer);
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
         return;
     }
-    count(x, result);
+    count(x, code, result);
     send_with_headers(x, status, type, more_headers);
 }
 

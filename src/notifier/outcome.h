@@ -29,6 +29,7 @@ struct outcome {
     /* The webhook has answered, and not that it is ill (5xx). */
     bool healthy;
     int64_t asked_ms; /* the pause it asked for, or RETRY_NOT_ASKED */
+    int status;       /* of the response; 0: there was none, or not all of its headers */
     char reason[64];  /* fit for logs and headers: no address, no text of the webhook */
 };
 

@@ -110,11 +110,14 @@ static uint64_t next_random(void) {
     return result;
 }
 
-/* Sixteen digits, not all of them zeros. */
-static void put_random(char *out) {
+uint64_t trace_context_random(void) {
     uint64_t value = next_random();
     while (value == 0)
         value = next_random();
+    return value;
+}
+
+static void put_digits(char *out, uint64_t value) {
     for (size_t i = 0; i < 16; i++) {
         out[i] = DIGITS[value >> 60];
         value <<= 4;
@@ -122,15 +125,15 @@ static void put_random(char *out) {
 }
 
 void trace_context_new_span_id(char out[TRACE_SPAN_ID_LENGTH]) {
-    put_random(out);
+    put_digits(out, trace_context_random());
 }
 
-void trace_context_make(struct trace_context *out, bool sampled) {
+void trace_context_make(struct trace_context *out, uint64_t random_part, bool sampled) {
     memset(out->text, '-', TRACE_CONTEXT_LENGTH);
     memcpy(out->text, "00", 2);
-    put_random(out->text + AT_TRACE);
-    put_random(out->text + AT_TRACE + 16);
-    put_random(out->text + AT_SPAN);
+    put_digits(out->text + AT_TRACE, next_random());
+    put_digits(out->text + AT_TRACE + 16, random_part);
+    put_digits(out->text + AT_SPAN, trace_context_random());
     out->text[AT_FLAGS] = '0';
     out->text[AT_FLAGS + 1] = DIGITS[FLAG_RANDOM | (sampled ? FLAG_SAMPLED : 0)];
     out->text[TRACE_CONTEXT_LENGTH] = '\0';
@@ -145,6 +148,6 @@ void trace_context_child(struct trace_context *out, const struct trace_context *
                          bool sampled) {
     if (out != parent)
         *out = *parent;
-    put_random(out->text + AT_SPAN);
+    put_digits(out->text + AT_SPAN, trace_context_random());
     trace_context_set_sampled(out, sampled);
 }

@@ -34,8 +34,11 @@ struct trace_context {
  */
 MUST_CHECK bool trace_context_parse(struct trace_context *out, struct text_span text);
 
-/* The first span of a new trace. Its ids are random, and no secret. */
-void trace_context_make(struct trace_context *out, bool sampled);
+/* Ids are random, and no secret: this is never 0. */
+uint64_t trace_context_random(void);
+
+/* The first span of a new trace, whose id ends with this random part. */
+void trace_context_make(struct trace_context *out, uint64_t random_part, bool sampled);
 
 /* The next span of the same trace. `out` may be `parent`. */
 void trace_context_child(struct trace_context *out, const struct trace_context *parent,
