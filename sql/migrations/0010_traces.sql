@@ -192,6 +192,7 @@ $$;
 
 -- --- grants --------------------------------------------------------------------------------
 
+DROP FUNCTION guard.clear_place(guard.lock_request, timestamptz);
 DROP FUNCTION guard.grant_one(guard.lock_request, timestamptz);
 DROP FUNCTION guard.lock_batch(
     uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[], integer[],
@@ -199,11 +200,46 @@ DROP FUNCTION guard.lock_batch(
 DROP FUNCTION guard.lock_one(
     uuid, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz, timestamptz, integer, text, text, jsonb);
 
+-- Clears the place of locks that have expired at p_now, and gives those that it has marked, dated
+-- p_granted, or the oldest lock that still holds the place (a row of nulls when it is free).
+CREATE FUNCTION guard.clear_place(
+    q guard.lock_request, p_now timestamptz, p_granted timestamptz,
+    OUT blocker public.inventory_locks_shadow, OUT expired guard.lock_event[])
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    v_id   uuid;
+    v_lock public.inventory_locks_shadow;
+BEGIN
+    SELECT w.* INTO blocker
+    FROM guard.in_the_way(q.tenant_id, q.room_type_id, q.room_id,
+                          q.stay_start, q.stay_end, q.id) AS w
+    WHERE w.expires_at > p_now
+    ORDER BY w.created_at, w.id
+    LIMIT 1;
+    IF blocker.id IS NULL THEN
+        FOR v_id IN
+            SELECT w.id FROM guard.in_the_way(q.tenant_id, q.room_type_id, q.room_id,
+                                              q.stay_start, q.stay_end, q.id) AS w
+        LOOP
+            UPDATE public.inventory_locks_shadow AS l
+            SET status = 'EXPIRED', updated_at = p_granted
+            WHERE l.tenant_id = q.tenant_id AND l.id = v_id
+              AND l.status || '' = 'ACTIVE' AND l.expires_at <= p_now
+            RETURNING l.* INTO v_lock;
+            IF FOUND THEN
+                expired := expired || guard.event_of(v_lock);
+            END IF;
+        END LOOP;
+    END IF;
+END
+$$;
+
 -- One request that could not simply be inserted. Returns the lock that is held
 -- now (outcome LOCKED) or the one in the way (CONFLICT), as it was when that was
 -- decided: by now it may have been released. And the locks that have expired by that: those in
 -- the way, and the former grant of this lock, if nobody has marked it before. Who is in the way is
--- seen as of p_now; the grant is dated p_granted, which is not before it.
+-- seen as of p_now; what is done is dated p_granted, which is not before it.
 -- The caller has taken the request's resource.
 CREATE FUNCTION guard.grant_one(
     q guard.lock_request, p_now timestamptz, p_granted timestamptz,
@@ -219,7 +255,7 @@ BEGIN
         WHERE l.tenant_id = q.tenant_id AND l.id = q.id
         FOR UPDATE;
 
-        v_place := guard.clear_place(q, p_now);
+        v_place := guard.clear_place(q, p_now, p_granted);
         expired := expired || v_place.expired;
         IF (v_place.blocker).id IS NOT NULL THEN
             held := v_place.blocker;
