@@ -8,7 +8,7 @@
 #include "base/clock.h"
 
 /* Where the parts stand in the text. */
-enum { AT_TRACE = 3, AT_SPAN = 36, AT_FLAGS = 53 };
+enum { AT_TRACE = TRACE_CONTEXT_AT_TRACE_ID, AT_SPAN = TRACE_CONTEXT_AT_SPAN_ID, AT_FLAGS = 53 };
 
 enum { FLAG_SAMPLED = 1, FLAG_RANDOM = 2 };
 

@@ -21,6 +21,9 @@
 #define TRACE_SPAN_ID_LENGTH 16
 #define TRACE_CONTEXT_LENGTH 55
 
+/* Where the ids stand in the text. */
+enum { TRACE_CONTEXT_AT_TRACE_ID = 3, TRACE_CONTEXT_AT_SPAN_ID = 36 };
+
 /* In version 00, with a NUL. The first byte is a NUL when there is none. */
 struct trace_context {
     char text[TRACE_CONTEXT_LENGTH + 1];
@@ -68,12 +71,12 @@ static inline struct text_span trace_context_text(const struct trace_context *co
 static inline struct text_span trace_context_trace_id(const struct trace_context *context) {
     if (!trace_context_is_set(context))
         return (struct text_span){NULL, 0};
-    return (struct text_span){context->text + 3, TRACE_ID_LENGTH};
+    return (struct text_span){context->text + TRACE_CONTEXT_AT_TRACE_ID, TRACE_ID_LENGTH};
 }
 static inline struct text_span trace_context_span_id(const struct trace_context *context) {
     if (!trace_context_is_set(context))
         return (struct text_span){NULL, 0};
-    return (struct text_span){context->text + 36, TRACE_SPAN_ID_LENGTH};
+    return (struct text_span){context->text + TRACE_CONTEXT_AT_SPAN_ID, TRACE_SPAN_ID_LENGTH};
 }
 
 #endif

@@ -29,7 +29,7 @@ static struct {
 /* --- which traces -------------------------------------------------------------------------- */
 
 static void take_up(struct trace *trace, const struct trace_context *parent) {
-    memcpy(trace->parent, trace_context_span_id(parent).data, TRACE_SPAN_ID_LENGTH);
+    memcpy(trace->parent, parent->text + TRACE_CONTEXT_AT_SPAN_ID, TRACE_SPAN_ID_LENGTH);
     trace_context_child(&trace->context, parent, true);
     trace->sampled = true;
 }

@@ -4,6 +4,7 @@
 #include "trace_exporter/otlp.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,8 +29,7 @@ static char *make_url(const struct settings *settings) {
     char *url = length == 0 ? NULL : malloc(length + sizeof PATH);
     if (url == NULL)
         return NULL;
-    memcpy(url, base, length);
-    memcpy(url + length, PATH, sizeof PATH);
+    (void)snprintf(url, length + sizeof PATH, "%.*s%s", (int)length, base, PATH);
     return url;
 }
 
@@ -61,7 +61,7 @@ static bool make_headers(struct otlp *o, const char *setting) {
     struct text_span key;
     struct text_span value;
     struct buffer decoded = {0};
-    size_t ends[OTLP_HEADERS_MAX];
+    size_t ends[OTLP_HEADERS_MAX] = {0};
     bool fine = true;
     while (fine && key_values_next(&rest, &key, &value))
         fine = key_values_decode(value, &decoded) && add_header(o, key, &decoded, ends);
