@@ -276,9 +276,10 @@ class System:
 
     @property
     def with_traces(self):
-        """Whether spans are told: an endpoint is set."""
-        return bool(self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-                    or self.settings.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+        """Whether spans are told: an endpoint is set, and nobody has switched them off."""
+        off = self.settings.get("OTEL_SDK_DISABLED", "").lower() in ("true", "1", "yes", "on")
+        return not off and bool(self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+                                or self.settings.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
     def _takes_spans(self):
         return Path(self.settings["GUARD_TRACE_SOCKET"]).is_socket()

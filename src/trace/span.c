@@ -11,6 +11,40 @@
 static struct buffer text;
 static bool has_attributes;
 
+/* How often it is looked whether the wall clock was set, and what does not count as that. */
+#define LOOK_EVERY_MS 1000
+#define SLACK_US 1000
+
+/* What the wall clock is ahead of the monotonic one. A process may lose its processor between two
+ * looks: the quickest of a few is right. */
+static int64_t measure_lead_us(void) {
+    int64_t lead = 0;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        const mono_time before = mono_now();
+        const int64_t wall = wall_now_us();
+        const int64_t gap = mono_diff_us(mono_now(), before);
+        if (gap < least) {
+            least = gap;
+            lead = wall - before.us - gap / 2;
+        }
+    }
+    return lead;
+}
+
+/* The same for all spans for as long as possible: so parts lie within what they are parts of. */
+static int64_t wall_us(mono_time when) {
+    static int64_t lead;
+    static mono_time next_look;
+    if (!mono_is_before(when, next_look)) {
+        const int64_t now = measure_lead_us();
+        if (now - lead > SLACK_US || lead - now > SLACK_US)
+            lead = now;
+        next_look = mono_after_ms(when, LOOK_EVERY_MS);
+    }
+    return when.us + lead;
+}
+
 static void append_id(const char *label, const char *digits, size_t length) {
     buffer_append_text(&text, label);
     buffer_append(&text, digits, length);
@@ -40,7 +74,7 @@ static void append_ids(const struct trace *trace, enum span_place place) {
 }
 
 void span_begin(const struct span *span) {
-    const int64_t begun = wall_now_us() - mono_diff_us(mono_now(), span->from);
+    const int64_t ended = wall_us(span->to);
     buffer_clear(&text);
     has_attributes = false;
     append_ids(span->trace, span->place);
@@ -48,8 +82,8 @@ void span_begin(const struct span *span) {
     buffer_append_json_string(&text, span->name.data, span->name.length);
     buffer_append_text(&text, ",\"kind\":");
     buffer_append_int(&text, (int64_t)span->kind);
-    append_time(",\"startTimeUnixNano\":\"", begun);
-    append_time(",\"endTimeUnixNano\":\"", begun + mono_diff_us(span->to, span->from));
+    append_time(",\"startTimeUnixNano\":\"", ended - mono_diff_us(span->to, span->from));
+    append_time(",\"endTimeUnixNano\":\"", ended);
     buffer_append_text(&text, ",\"attributes\":[");
 }
 
