@@ -14,7 +14,8 @@ For tests and the quickstart: import it and use System, or call it:
 
 The parts are PostgreSQL (private, or one that the settings name), Kafka (in memory, or one that the
 settings name), the guard processes behind spawn-fcgi and multiwatch, the sweeper, the relay, the
-notifier, commands, the webhook sink, and nginx. Started by root they run as `nobody`.
+notifier, commands, the trace exporter where an OTLP endpoint is set, the webhook sink, and nginx.
+Started by root they run as `nobody`.
 
 State folder:
     system.json   ports, passwords, settings; readable by its owner only
@@ -91,7 +92,7 @@ class System:
     nginx_port, db_port   fixed ports; else PORT and DB_PORT of the settings; else free ones, as
                           for GRPC_PORT
     guard_command         put before the guard's command line, e.g. ["valgrind", "--quiet"]
-    worker_command        the same for relay, notifier and commands
+    worker_command        the same for relay, notifier, commands and trace exporter
     environment           added to the environment of our programs, e.g. ASAN_OPTIONS
     postgres_options      settings of the private cluster, e.g. {"log_statement": "all"}
     kafka                 with Kafka, relay, notifier and commands. Kafka is an embedded one unless
@@ -136,6 +137,7 @@ class System:
         # Of what happens before it has its place in the group nothing is lost: nobody waits for it.
         self._notifier = self._worker("notifier")
         self._commands = self._worker("commands")
+        self._trace_exporter = self._worker("trace-exporter", lambda _: self._takes_spans())
 
     # --- what is chosen, and kept in system.json -------------------------------------------
 
@@ -217,7 +219,8 @@ class System:
         chosen = {"HOST": self.http_host, "PORT": str(self.http_port),
                   "GRPC_HOST": self.grpc_host, "GRPC_PORT": str(self.grpc_port),
                   "GUARD_SOCKET": str(self.state_dir / "run" / "guard.sock"),
-                  "GUARD_METRICS_FILE": str(self.state_dir / "run" / "metrics")}
+                  "GUARD_METRICS_FILE": str(self.state_dir / "run" / "metrics"),
+                  "GUARD_TRACE_SOCKET": str(self.state_dir / "run" / "traces.sock")}
         if self.database.private:
             chosen.update(self.database.settings())
         if self.sink:
@@ -270,6 +273,16 @@ class System:
         return self.database.cluster.psql(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
             f"'{program}'", self.database.name) != "0"
+
+    @property
+    def with_traces(self):
+        """Whether spans are told: an endpoint is set, and nobody has switched them off."""
+        off = self.settings.get("OTEL_SDK_DISABLED", "").lower() in ("true", "1", "yes", "on")
+        return not off and bool(self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+                                or self.settings.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+    def _takes_spans(self):
+        return Path(self.settings["GUARD_TRACE_SOCKET"]).is_socket()
 
     # --- where things are ------------------------------------------------------------------
 
@@ -446,6 +459,16 @@ class System:
     def commands_pid(self):
         return self._commands.pid
 
+    def start_trace_exporter(self):
+        self._trace_exporter.start()
+
+    def stop_trace_exporter(self):
+        """SIGTERM; it sends what it has in hand."""
+        self._trace_exporter.stop()
+
+    def kill_trace_exporter(self):
+        self._trace_exporter.kill()
+
     def start_kafka(self):
         self.kafka.start()
         self._take_kafka_settings()
@@ -559,6 +582,8 @@ class System:
             self.start_kafka()
         if self.sink:
             self.start_sink()
+        if self.with_traces:
+            self.start_trace_exporter()
         self.start_guards()
         self.start_sweeper()
         if self.kafka:
@@ -575,8 +600,8 @@ class System:
     def stop(self):
         """Stop everything, the outermost part first. Data, logs and ports stay."""
         failures = []
-        parts = [self._sweeper, self._relay, self._notifier, self._commands, self.sink, self.kafka,
-                 self.database]
+        parts = [self._sweeper, self._relay, self._notifier, self._commands, self._trace_exporter,
+                 self.sink, self.kafka, self.database]
         for step in (self.stop_nginx, self.stop_guards, *(part.stop for part in parts if part)):
             try:
                 step()
@@ -648,6 +673,8 @@ class System:
         if self.kafka:
             found.update({"relay": self._relay, "notifier": self._notifier,
                           "commands": self._commands})
+        if self.with_traces:
+            found["trace-exporter"] = self._trace_exporter
         return {name: part.pid for name, part in {**found, "nginx": self._nginx}.items()}
 
 
@@ -717,7 +744,7 @@ def down(arguments):
 def status(arguments):
     found = System(arguments.state, user=arguments.user).status()
     for part, pid in found.items():
-        print(f"{part:<9} {'pid ' + str(pid) if pid else 'not running'}")
+        print(f"{part:<14} {'pid ' + str(pid) if pid else 'not running'}")
     return 0 if all(found.values()) else 1
 
 

@@ -240,6 +240,48 @@
       "most commands in hand; the rest waits in Kafka")                                            \
     X(COMMANDS_RETENTION_DAYS, commands_retention_days, INTEGER, "30", 1, 36600, false,            \
       "how long it is known which commands were performed; longer than Kafka keeps them")          \
+    X(GUARD_TRACE_SOCKET, guard_trace_socket, PATH, "/run/availability-guard/traces.sock",         \
+      2, 100, false,                                                                               \
+      "socket on which the trace exporter takes the spans of all programs of a machine")           \
+    X(OTEL_SDK_DISABLED, otel_sdk_disabled, BOOLEAN, "false",                                      \
+      0, 0, false,                                                                                 \
+      "whether no spans are told, whatever else is set")                                           \
+    X(OTEL_SERVICE_NAME, otel_service_name, TEXT, "",                                              \
+      0, 255, false,                                                                               \
+      "name of this service in its spans; empty: availability-guard")                              \
+    X(OTEL_RESOURCE_ATTRIBUTES, otel_resource_attributes, TEXT, "",                                \
+      0, 4096, false,                                                                              \
+      "more about this service, as key=value by comma")                                            \
+    X(OTEL_TRACES_SAMPLER, otel_traces_sampler, TEXT, "parentbased_always_on",                     \
+      1, 64, false,                                                                                \
+      "which traces spans are told of: [parentbased_](always_on|always_off|traceidratio)")         \
+    X(OTEL_TRACES_SAMPLER_ARG, otel_traces_sampler_arg, TEXT, "",                                  \
+      0, 32, false,                                                                                \
+      "of traceidratio: the ratio, from 0 to 1; empty: 1")                                         \
+    X(OTEL_EXPORTER_OTLP_ENDPOINT, otel_exporter_otlp_endpoint, TEXT, "",                          \
+      0, 2048, false,                                                                              \
+      "http(s) address of an OTLP collector, without /v1/traces; empty: no spans are told")        \
+    X(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, otel_exporter_otlp_traces_endpoint, TEXT, "",            \
+      0, 2048, false,                                                                              \
+      "the whole address for spans, instead of the one above")                                     \
+    X(OTEL_EXPORTER_OTLP_HEADERS, otel_exporter_otlp_headers, TEXT, "",                            \
+      0, 4096, true,                                                                               \
+      "headers for the collector, as key=value by comma")                                          \
+    X(OTEL_EXPORTER_OTLP_TIMEOUT, otel_exporter_otlp_timeout, INTEGER, "10000",                    \
+      10, 600000, false,                                                                           \
+      "how long one call of the collector may take, in milliseconds")                              \
+    X(OTEL_BSP_SCHEDULE_DELAY, otel_bsp_schedule_delay, INTEGER, "5000",                           \
+      10, 600000, false,                                                                           \
+      "how long spans are gathered before they are sent to the collector, in milliseconds")        \
+    X(OTEL_BSP_EXPORT_TIMEOUT, otel_bsp_export_timeout, INTEGER, "30000",                          \
+      10, 3600000, false,                                                                          \
+      "how long it is tried to send the same spans, in milliseconds")                              \
+    X(OTEL_BSP_MAX_QUEUE_SIZE, otel_bsp_max_queue_size, INTEGER, "2048",                           \
+      1, 1000000, false,                                                                           \
+      "most spans that wait to be sent; further ones are dropped")                                 \
+    X(OTEL_BSP_MAX_EXPORT_BATCH_SIZE, otel_bsp_max_export_batch_size, INTEGER, "512",              \
+      1, 10000, false,                                                                             \
+      "most spans in one call of the collector")                                                   \
     X(LOG_LEVEL, log_level, LEVEL, "info", 0, 0, false,                                            \
       "lowest level that is logged")                                                               \
     X(LOG_FORMAT, log_format, FORMAT, "json", 0, 0, false,                                         \

@@ -11,6 +11,7 @@
 #include "kafka/producer.h"
 #include "metrics/metrics.h"
 #include "metrics/process.h"
+#include "trace/tracing.h"
 
 #define PROGRAM "availability-guard-commands"
 
@@ -25,7 +26,8 @@ static bool wait(struct poller *poller, mono_time deadline, const sigset_t *mask
 static bool loop(struct performer *p, struct poller *poller, const sigset_t *mask) {
     bool fine = true;
     while (!performer_is_done(p) && program_stop_signals() < 2) {
-        if (!wait(poller, mono_earlier(performer_deadline(p), process_deadline()), mask))
+        const mono_time due = mono_earlier(process_deadline(), tracing_deadline());
+        if (!wait(poller, mono_earlier(performer_deadline(p), due), mask))
             return false;
         if (fine && performer_is_broken(p))
             fine = false;
@@ -34,6 +36,7 @@ static bool loop(struct performer *p, struct poller *poller, const sigset_t *mas
         const mono_time now = mono_now();
         performer_tick(p, now);
         process_tick(now);
+        tracing_tick(now);
     }
     return fine;
 }
@@ -74,7 +77,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     if (wrong != NULL)
         log_error("%s", wrong);
     metrics_init(METRICS_PROGRAM_COMMANDS, settings);
+    tracing_init(PROGRAM, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    tracing_exit();
     metrics_exit();
     conninfo_exit(&conninfo);
     return done;
@@ -82,6 +87,8 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
 
 static const char *check(const struct settings *settings) {
     const char *wrong = conninfo_check(settings);
+    if (wrong == NULL)
+        wrong = tracing_check(settings);
     if (wrong == NULL)
         wrong = consumer_check(settings);
     if (wrong == NULL)

@@ -172,6 +172,7 @@ bool performer_init(struct performer *p, struct poller *poller, const struct set
     tally_init(&p->tally, now);
     p->rules = (struct envelope_rules){.service = settings->command_center_target_service_id,
                                        .limits = request_limits_of(settings)};
+    p->group = settings->availability_guard_command_consumer_group;
     p->count_max = (int)settings->commands_in_flight_max;
     p->sent_max = (size_t)settings->commands_batch * BATCHES_SENT;
     p->hold = now;

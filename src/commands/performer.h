@@ -37,6 +37,7 @@ struct performer {
     struct turns turns;
     struct tally tally;
     struct envelope_rules rules;
+    const char *group; /* of Kafka */
     struct task_queue tasks;
     struct task_queue ready;
     struct task_queue paused;

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "commands/performer.h"
 #include "domain/sqlstate.h"
+#include "kafka/consume_span.h"
 #include "metrics/metrics.h"
+#include "trace/tracing.h"
 
 /* Pauses before a command is tried again. */
 #define PAUSE_FIRST_MS 100
@@ -76,11 +78,18 @@ static struct log_subject subject_of(const struct task *t, enum tally_outcome ou
     return subject;
 }
 
+static void tell(const struct task *t, enum tally_outcome outcome, bool failed) {
+    const char *name = tally_outcome_name(outcome);
+    consume_span_tell(&t->command.trace, t->record, t->performer->group, t->received, name,
+                      failed ? name : NULL);
+}
+
 /* Settled. */
 static void finish(struct task *t, enum tally_outcome outcome) {
     struct performer *p = t->performer;
     const int64_t us = mono_diff_us(mono_now(), t->received);
     const struct log_subject subject = subject_of(t, outcome, us);
+    tell(t, outcome, false);
     tally_count(&p->tally, t->name, outcome, us);
     log_request(LOG_LEVEL_DEBUG, &subject, "%s: %s", subject.operation, subject.outcome);
     move(t, TASK_WAITING); /* in no queue */
@@ -113,6 +122,7 @@ static void bury(struct task *t, enum tally_outcome outcome, const char *reason)
     log_request(LOG_LEVEL_WARN, &subject, "%s, partition %" PRId32 ", offset %" PRId64 ": %s: %s",
                 t->record->topic, t->record->partition, t->record->offset, subject.outcome, reason);
     tally_count(&p->tally, t->name, outcome, us);
+    tell(t, outcome, true);
     move(t, TASK_DEAD);
     turns_give_up(&p->turns, &t->turns);
     t->letter.record = t->record;
@@ -271,6 +281,8 @@ static enum envelope_verdict read_message(struct task *t, const rd_kafka_message
 static bool prepare(struct task *t, const rd_kafka_message_t *message,
                     enum envelope_verdict verdict) {
     t->record = record_copy(message);
+    if (t->record != NULL)
+        tracing_begin(&t->command.trace, record_header(t->record, CONSUME_SPAN_HEADER));
     return t->record != NULL && (verdict != ENVELOPE_COMMAND || take_turns(t));
 }
 

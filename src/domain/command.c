@@ -51,6 +51,36 @@ static size_t texts_of(struct command *command, struct text_span *texts[TEXTS_MA
     }
 }
 
+static const struct id *tenant_of(const struct command *command) {
+    switch (command->kind) {
+    case COMMAND_LOCK:
+    case COMMAND_LOCK_ONCE:
+        return &command->as.lock.tenant_id;
+    case COMMAND_RELEASE:
+    case COMMAND_RELEASE_ONCE:
+        return &command->as.release.tenant_id;
+    case COMMAND_BULK_RELEASE:
+    case COMMAND_BULK_RELEASE_ONCE:
+        return &command->as.bulk_release.tenant_id;
+    case COMMAND_GET:
+        return &command->as.get.tenant_id;
+    case COMMAND_LIST:
+        return &command->as.list.tenant_id;
+    case COMMAND_MANUAL_RELEASE:
+        return &command->as.manual_release.tenant_id;
+    case COMMAND_AUDITS:
+        return &command->as.audits.tenant_id;
+    default:
+        return NULL;
+    }
+}
+
+const struct id *command_tenant(const struct command *command) {
+    static const struct id NOBODY;
+    const struct id *tenant = tenant_of(command);
+    return tenant == NULL || id_equal(tenant, &NOBODY) ? NULL : tenant;
+}
+
 bool command_keep_texts(struct command *command, struct buffer *kept) {
     struct text_span *texts[TEXTS_MAX];
     size_t count = texts_of(command, texts);
@@ -93,8 +123,9 @@ static struct text_span correlation_id(const struct command *command) {
 struct log_subject command_subject(const struct command *command) {
     const char *id = command->request_id;
     struct log_subject subject = {
-        .request_id = {id, id == NULL ? 0 : strlen(id)}, .correlation_id = correlation_id(command),
-        /* .trace_id: no command knows one yet */
+        .request_id = {id, id == NULL ? 0 : strlen(id)},
+        .correlation_id = correlation_id(command),
+        .trace_id = trace_context_trace_id(&command->trace.context),
     };
     if (command->kind != COMMAND_PING)
         subject.tenant_id = command->as.get.tenant_id;

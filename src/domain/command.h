@@ -21,6 +21,7 @@
 #include "domain/audit.h"
 #include "domain/manual_release.h"
 #include "domain/request.h"
+#include "trace/trace.h"
 
 enum command_kind {
     COMMAND_LOCK,
@@ -86,6 +87,7 @@ struct command {
     bool bulk_performed;        /* a part was not in the ledger yet */
     struct text_span ledger_id; /* of those in the ledger: the tenant's name for the command */
     const char *request_id;     /* for log lines; may be NULL */
+    struct trace trace;         /* what it causes belongs to it */
     void (*answer)(struct command *command, const struct outcome *outcome);
     union {
         struct lock_request lock;
@@ -104,6 +106,9 @@ MUST_CHECK bool command_keep_texts(struct command *command, struct buffer *kept)
 
 /* What lines of the log say of a command whose kind and request are set. */
 struct log_subject command_subject(const struct command *command);
+
+/* Whose command it is; NULL when no request has been made of it. */
+const struct id *command_tenant(const struct command *command);
 
 static inline bool command_is_bulk_release(const struct command *command) {
     return command->kind == COMMAND_BULK_RELEASE || command->kind == COMMAND_BULK_RELEASE_ONCE;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "domain/spans.h"
 #include "domain/sqlstate.h"
 #include "domain/statements.h"
 #include "metrics/metrics.h"
@@ -28,15 +29,35 @@ static enum metrics_statement statement_of(const struct command *command) {
     return (enum metrics_statement)command->kind;
 }
 
+/* Whether it was never sent before, not even in a batch that failed. */
+static bool is_first_try(const struct command *c) {
+    return !c->sent_before && c->attempts == 0 && !c->alone;
+}
+
 /* The batch goes out now. */
 static void count_batch(const struct dispatcher *d, mono_time now) {
     const enum metrics_statement statement = statement_of(d->batch[0]);
     metrics_batch(statement, d->batch_count);
     for (size_t i = 0; i < d->batch_count; i++) {
         const struct command *c = d->batch[i];
-        if (!c->sent_before && c->attempts == 0 && !c->alone)
+        if (is_first_try(c))
             metrics_queued(statement, mono_diff_us(now, c->queued_at));
     }
+}
+
+/* The batch is on its way: what is told of that holds nobody up. */
+static void tell_queued(const struct dispatcher *d) {
+    for (size_t i = 0; i < d->batch_count; i++) {
+        if (is_first_try(d->batch[i]))
+            spans_queued(d->batch[i], d->sent_at, NULL);
+    }
+}
+
+/* The batch under way has come to an end that is none. */
+static void tell_failed(const struct dispatcher *d, const char *error) {
+    const mono_time now = mono_now();
+    for (size_t i = 0; i < d->batch_count; i++)
+        spans_statement(d->batch[i], d->batch_count, d->sent_at, now, error);
 }
 
 static void answer_refusal(struct command *command, enum outcome_kind kind, const char *sqlstate) {
@@ -119,6 +140,8 @@ static void answer_where(struct dispatcher *d, mono_time now,
     while (taken != NULL) {
         struct command *c = taken;
         taken = c->next;
+        if (is_first_try(c))
+            spans_queued(c, now, "not_sent");
         answer(c, kind);
     }
 }
@@ -164,6 +187,7 @@ static void abandon_late(struct dispatcher *d, mono_time now) {
         d->abandoned = (struct command){
             .kind = command->kind, .limit_at = MONO_NEVER, .answer = answer_abandoned};
         d->batch[i] = &d->abandoned;
+        spans_statement(command, d->batch_count, d->sent_at, now, "deadline_exceeded");
         const struct outcome outcome = {.kind = OUTCOME_TOO_LATE, .maybe_done = true};
         command->answer(command, &outcome);
     }
@@ -257,6 +281,7 @@ static void send_batch(struct dispatcher *d, mono_time now) {
     d->sent_at = now;
     session_send(&d->session, statements_name(d->batch[0]->kind, d->batch_count), &d->params, now,
                  batch_deadline(d));
+    tell_queued(d);
 }
 
 void dispatcher_flush(struct dispatcher *d, mono_time now) {
@@ -269,6 +294,7 @@ static void take_failure(struct dispatcher *d, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     sqlstate = sqlstate == NULL ? "XX000" : sqlstate;
     message = message == NULL ? "" : message;
+    tell_failed(d, sqlstate);
     if (d->batch_count > 1) {
         log_info("a batch of %zu failed (%s: %s), its commands go one by one", d->batch_count,
                  sqlstate, message);
@@ -315,6 +341,7 @@ static void go_on(struct dispatcher *d, struct command *command, mono_time now) 
 
 static void take_rows(struct dispatcher *d, const PGresult *result) {
     const mono_time now = mono_now();
+    const mono_time sent_at = d->sent_at;
     const size_t count = d->batch_count;
     struct command **done = d->batch;
     metrics_statement(statement_of(done[0]), mono_diff_us(now, d->sent_at));
@@ -326,6 +353,7 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     d->done = done;
     d->batch_count = 0;
     if (read && is_partly_done(done[0])) {
+        spans_statement(done[0], count, sent_at, now, NULL);
         go_on(d, done[0], now);
         dispatcher_flush(d, now);
         return;
@@ -333,6 +361,7 @@ static void take_rows(struct dispatcher *d, const PGresult *result) {
     /* The database gets its next work first: it is slower than the rendering of answers. */
     dispatcher_flush(d, now);
     for (size_t i = 0; i < count; i++) {
+        spans_statement(done[i], count, sent_at, now, read ? NULL : "unknown_form");
         if (read)
             done[i]->answer(done[i], &d->outcomes[i]);
         else
@@ -352,6 +381,7 @@ static void session_answered(void *context, PGresult *result) {
 
 static void session_lost(void *context) {
     struct dispatcher *d = context;
+    tell_failed(d, "connection_lost");
     for (size_t i = 0; i < d->batch_count; i++) {
         struct command *command = d->batch[i];
         /* What is lost again and again may be what breaks the connection. */

@@ -65,8 +65,8 @@ MUST_CHECK bool dispatcher_init_patient(struct dispatcher *d, struct poller *pol
 void dispatcher_exit(struct dispatcher *d);
 
 /*
- * Takes a command: kind, answer, request_id, limit_ms and the request are set, the rest is not.
- * Returns false when it is not taken; the outcome says why.
+ * Takes a command: kind, answer, request_id, trace, limit_ms and the request are set, the rest is
+ * not. Returns false when it is not taken; the outcome says why.
  */
 MUST_CHECK bool dispatcher_submit(struct dispatcher *d, struct command *command, mono_time now,
                                   struct outcome *refusal);

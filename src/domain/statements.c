@@ -7,34 +7,36 @@
 
 const char STATEMENTS_PREPARE[] =
     "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[],"
-    "              timestamptz[], int4[], text[], text[], jsonb[]) AS"
-    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
+    "              timestamptz[], int4[], text[], text[], jsonb[], text[]) AS"
+    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+    "                                $14);"
     "PREPARE lock_one (uuid, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz, timestamptz,"
-    "                  int4, text, text, jsonb) AS"
-    " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);"
-    "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
-    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, 'api');"
-    "PREPARE bulk_release (uuid, uuid[], text, text, uuid) AS"
-    " SELECT guard.bulk_release($1, $2, $3, $4, $5, 'bulk');"
+    "                  int4, text, text, jsonb, text[]) AS"
+    " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);"
+    "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[], text[]) AS"
+    " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, 'api', $7);"
+    "PREPARE bulk_release (uuid, uuid[], text, text, uuid, text) AS"
+    " SELECT guard.bulk_release($1, $2, $3, $4, $5, 'bulk', $6);"
     "PREPARE get (uuid[], uuid[]) AS"
     " SELECT * FROM guard.get_batch($1, $2);"
     "PREPARE list (uuid, uuid, uuid, uuid, text, timestamptz, timestamptz, uuid, int4) AS"
     " SELECT * FROM guard.list_page($1, $2, $3, $4, $5, $6, $7, $8, $9);"
     "PREPARE manual_release (uuid[], uuid[], uuid[], uuid[], uuid[], text[], text[], text[],"
-    "                        text[], text[], jsonb[], jsonb[]) AS"
-    " SELECT * FROM guard.manual_release_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);"
+    "                        text[], text[], jsonb[], jsonb[], text[]) AS"
+    " SELECT * FROM guard.manual_release_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+    "                                          $13);"
     "PREPARE audits (uuid, uuid, text, timestamptz, timestamptz, boolean, bigint, int4) AS"
     " SELECT * FROM guard.list_audits($1, $2, $3, $4, $5, $6, $7, $8);"
     "PREPARE ping AS"
     " SELECT guard.schema_version();"
     "PREPARE lock_once (text[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[],"
-    "                   timestamptz[], timestamptz[], int4[], text[], text[], jsonb[]) AS"
+    "                   timestamptz[], timestamptz[], int4[], text[], text[], jsonb[], text[]) AS"
     " SELECT * FROM guard.perform_locks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-    "                                   $14);"
-    "PREPARE release_once (text[], uuid[], uuid[], uuid[], text[], text[], jsonb[]) AS"
-    " SELECT * FROM guard.perform_releases($1, $2, $3, $4, $5, $6, $7);"
-    "PREPARE bulk_release_once (text, int4, uuid, uuid[], text, text, uuid) AS"
-    " SELECT guard.perform_bulk_release($1, $2, $3, $4, $5, $6, $7)";
+    "                                   $14, $15);"
+    "PREPARE release_once (text[], uuid[], uuid[], uuid[], text[], text[], jsonb[], text[]) AS"
+    " SELECT * FROM guard.perform_releases($1, $2, $3, $4, $5, $6, $7, $8);"
+    "PREPARE bulk_release_once (text, int4, uuid, uuid[], text, text, uuid, text) AS"
+    " SELECT guard.perform_bulk_release($1, $2, $3, $4, $5, $6, $7, $8)";
 
 /* Types of result columns (object ids). */
 enum { INT4 = 23, TEXT = 25 };
@@ -142,15 +144,32 @@ static void bind_row(struct params *p, const struct column *columns, size_t colu
         columns[column].put(p, command);
 }
 
+FIELD(put_trace, params_put_text(p, trace_context_text(&c->trace.context)))
+
+static const struct column TRACES[] = {{PARAMS_TEXT, put_trace}};
+
+/* Behind the columns of the kind: null when none of the commands has one, which costs nothing. */
+static void bind_traces(struct params *p, struct command *const *c, size_t n) {
+    size_t i = 0;
+    while (i < n && !trace_context_is_set(&c[i]->trace.context))
+        i++;
+    if (i < n)
+        bind_columns(p, TRACES, COUNT_OF(TRACES), c, n);
+    else
+        params_put_null(p);
+}
+
 static void bind_lock(struct params *p, struct command *const *c, size_t n) {
     if (n == 1)
         bind_row(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c[0]);
     else
         bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
+    bind_traces(p, c, n);
 }
 
 static void bind_release(struct params *p, struct command *const *c, size_t n) {
     bind_columns(p, RELEASE_BATCH, COUNT_OF(RELEASE_BATCH), c, n);
+    bind_traces(p, c, n);
 }
 
 FIELD(put_get_tenant, params_put_id(p, &c->as.get.tenant_id))
@@ -179,6 +198,7 @@ static void bind_bulk_release(struct params *p, struct command *const *c, size_t
     params_put_text(p, r->reason);
     params_put_text(p, r->correlation_id);
     params_put_id(p, &r->release_id);
+    put_trace(p, c[0]);
 }
 
 /* Before the columns of the kind that is not in the ledger. */
@@ -189,6 +209,7 @@ static const struct column LEDGER[] = {{PARAMS_TEXT, put_ledger_id}};
 static void bind_lock_once(struct params *p, struct command *const *c, size_t n) {
     bind_columns(p, LEDGER, COUNT_OF(LEDGER), c, n);
     bind_columns(p, LOCK_BATCH, COUNT_OF(LOCK_BATCH), c, n);
+    bind_traces(p, c, n);
 }
 
 static void bind_release_once(struct params *p, struct command *const *c, size_t n) {
@@ -225,6 +246,7 @@ static void bind_list(struct params *p, struct command *const *c, size_t n) {
 
 static void bind_manual_release(struct params *p, struct command *const *c, size_t n) {
     bind_columns(p, MANUAL_RELEASE_BATCH, COUNT_OF(MANUAL_RELEASE_BATCH), c, n);
+    bind_traces(p, c, n);
 }
 
 static void bind_audits(struct params *p, struct command *const *c, size_t n) {

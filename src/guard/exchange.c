@@ -8,7 +8,9 @@
 
 #include "guard/access_log.h"
 #include "guard/grpc_problem.h"
+#include "guard/request_span.h"
 #include "metrics/metrics.h"
+#include "trace/tracing.h"
 
 #define HEADERS_MAX 512
 
@@ -33,6 +35,16 @@ void exchange_begin(struct exchange *x) {
     x->path_lock_id = (struct text_span){NULL, 0};
     buffer_init(&x->query);
     buffer_init(&x->kept);
+}
+
+/* Those who only look whether all is well come every few seconds: nobody wants traces of that. */
+void exchange_take_route(struct exchange *x, enum metrics_operation operation, const char *route) {
+    x->operation = operation;
+    x->route = route;
+    if (operation == METRICS_OPERATION_HEALTH || operation == METRICS_OPERATION_METRICS)
+        tracing_go_on(&x->command.trace, x->request.traceparent);
+    else
+        tracing_begin(&x->command.trace, x->request.traceparent);
 }
 
 /* The body, parsed and as received: many times the size of what is needed of it. */
@@ -87,6 +99,7 @@ struct log_subject exchange_subject(const struct exchange *x) {
     subject.request_id = (struct text_span){x->request.request_id, strlen(x->request.request_id)};
     if (subject.correlation_id.data == NULL)
         subject.correlation_id = x->request.correlation_id;
+    subject.trace_id = trace_context_trace_id(&x->command.trace.context);
     subject.operation = operation_name(x->operation);
     if (x->duration_us > 0) {
         subject.outcome = result_name(x->result);
@@ -97,13 +110,15 @@ struct log_subject exchange_subject(const struct exchange *x) {
 
 /* It is answered: status is HTTP's, or gRPC's. */
 static void count(struct exchange *x, int status, enum metrics_result result) {
-    const int64_t us = mono_diff_us(mono_now(), x->began_at);
+    const mono_time now = mono_now();
+    const int64_t us = mono_diff_us(now, x->began_at);
     metrics_request(x->operation, result, us);
     if (x->operation == METRICS_OPERATION_LOCK_ROOM && result == METRICS_RESULT_CONFLICT)
         metrics_tenant_conflict(&x->command.as.lock.tenant_id);
     x->status = status;
     x->result = result;
     x->duration_us = us > 0 ? us : 1;
+    request_span_tell(x, status, result, now);
 }
 
 static void send_answer(struct exchange *x, struct text_span headers, struct text_span body) {

@@ -59,6 +59,9 @@ struct exchange {
 /* Prepares for a new request, whose http_request has been read. The exchange was zeroed before its
  * first request. */
 void exchange_begin(struct exchange *x);
+/* The request is for this route (a literal; NULL: for none that there is), and so it is known
+ * whether a trace is to be made for it. */
+void exchange_take_route(struct exchange *x, enum metrics_operation operation, const char *route);
 /* Frees what the exchange holds for its request. */
 void exchange_end(struct exchange *x);
 /* Frees all. */

@@ -320,10 +320,8 @@ static void call(struct exchange *x, const struct method *method) {
 
 void grpc_routes_handle(struct exchange *x) {
     const struct method *method = find_method(x->request.path);
-    if (method != NULL) {
-        x->operation = method->operation;
-        x->route = method->path;
-    }
+    exchange_take_route(x, method != NULL ? method->operation : METRICS_OPERATION_OTHER,
+                        method != NULL ? method->path + 1 : NULL);
     if (x->request.method != HTTP_POST)
         exchange_answer_problem(x, PROBLEM_METHOD_NOT_ALLOWED, "calls are made by POST", NULL);
     else if (!http_request_is_grpc_message(&x->request))

@@ -89,6 +89,8 @@ bool http_request_read(struct http_request *request, char *const *params) {
         } else if ((value = VALUE_OF(*params, "HTTP_IDEMPOTENCY_KEY")) != NULL) {
             request->idempotency_key =
                 *value == '\0' ? (struct text_span){NULL, 0} : unquoted(value);
+        } else if ((value = VALUE_OF(*params, "HTTP_TRACEPARENT")) != NULL) {
+            request->traceparent = header(value);
         }
     }
     return has_method && has_length && request->path.data != NULL;

@@ -34,6 +34,7 @@ struct http_request {
     struct text_span idempotency_key; /* Idempotency-Key, without its quotes */
     struct text_span authorization;   /* Authorization: asked for by the gRPC door only */
     struct text_span grpc_timeout;    /* Grpc-Timeout */
+    struct text_span traceparent;     /* Traceparent */
     bool is_grpc;                     /* it came by the port for gRPC */
     size_t content_length;
     struct text_span body;

@@ -19,6 +19,7 @@
 #include "metrics/metrics.h"
 #include "metrics/process.h"
 #include "notification/recipients.h"
+#include "trace/tracing.h"
 
 #define PROGRAM "availability-guard"
 
@@ -116,7 +117,7 @@ static void show_connections(const struct guard *g) {
 static mono_time deadline(const struct guard *g) {
     mono_time due =
         mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener));
-    due = mono_earlier(due, process_deadline());
+    due = mono_earlier(due, mono_earlier(process_deadline(), tracing_deadline()));
     return mono_earlier(due, g->drain_until);
 }
 
@@ -132,6 +133,7 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
         show_connections(g);
         log_flush();
         process_tick(now);
+        tracing_tick(now);
         if (poller_wait(&g->poller, deadline(g), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             return false;
@@ -144,14 +146,18 @@ static bool run(struct guard *g, const struct settings *settings, const sigset_t
 static bool serve(const struct settings *settings, const sigset_t *mask) {
     static struct guard guard; /* zeroed: end() is safe after any failure */
     metrics_init(METRICS_PROGRAM_GUARD, settings);
+    tracing_init(PROGRAM, settings);
     const bool done = begin(&guard, settings) && run(&guard, settings, mask);
     end(&guard);
+    tracing_exit();
     metrics_exit();
     return done;
 }
 
 static const char *check(const struct settings *settings) {
     const char *wrong = conninfo_check(settings);
+    if (wrong == NULL)
+        wrong = tracing_check(settings);
     return wrong != NULL
                ? wrong
                : recipients_check_setting(settings->availability_guard_notification_recipients);

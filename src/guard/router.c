@@ -137,9 +137,8 @@ static const struct action *action_of(const struct path *path, enum http_method 
 
 static void handle(struct exchange *x, const struct path *path) {
     const struct action *action = action_of(path, x->request.method);
-    x->route = path->pattern;
-    if (action != NULL)
-        x->operation = action->operation;
+    exchange_take_route(x, action != NULL ? action->operation : METRICS_OPERATION_OTHER,
+                        path->pattern);
     if (path->callers == OPERATORS &&
         !admin_tokens_allow(&x->context->admin_tokens, x->request.admin_token)) {
         exchange_answer_problem(x, PROBLEM_ADMIN_TOKEN_REQUIRED,
@@ -163,5 +162,6 @@ void router_handle(struct exchange *x) {
             return;
         }
     }
+    exchange_take_route(x, METRICS_OPERATION_OTHER, NULL);
     exchange_answer_problem(x, PROBLEM_ROUTE_NOT_FOUND, "there is no such route", NULL);
 }

@@ -35,7 +35,8 @@
     V(PROGRAM, RELAY, "relay")                                                                     \
     V(PROGRAM, NOTIFIER, "notifier")                                                               \
     V(PROGRAM, COMMANDS, "commands")                                                               \
-    V(PROGRAM, PARITY, "parity")
+    V(PROGRAM, PARITY, "parity")                                                                   \
+    V(PROGRAM, TRACE_EXPORTER, "trace_exporter")
 
 #define METRICS_OPERATION_VALUES(V)                                                                \
     V(OPERATION, OTHER, "other")                                                                   \
@@ -133,6 +134,13 @@
     V(OUTCOME, SKIPPED, "skipped")                                                                 \
     V(OUTCOME, ERROR, "error")
 
+#define METRICS_SPANS_VALUES(V)                                                                    \
+    V(SPANS, SENT, "sent")                                                                         \
+    V(SPANS, UNSENT, "unsent")                                                                     \
+    V(SPANS, EXPORTED, "exported")                                                                 \
+    V(SPANS, REFUSED, "refused")                                                                   \
+    V(SPANS, DROPPED, "dropped")
+
 /* Name of the domain, of its enum, of the label. */
 #define METRICS_LABELS(D)                                                                          \
     D(PROGRAM, program, "program")                                                                 \
@@ -149,7 +157,8 @@
     D(BREAKER, breaker, "state")                                                                   \
     D(LETTER, letter, "reason")                                                                    \
     D(COMMAND, command, "command")                                                                 \
-    D(OUTCOME, outcome, "outcome")
+    D(OUTCOME, outcome, "outcome")                                                                 \
+    D(SPANS, spans, "result")
 
 /* The upper bounds of buckets, which belong to them; in microseconds where the unit is seconds. */
 #define METRICS_BOUNDS_DURATION                                                                    \
@@ -282,6 +291,15 @@
     X(log_lines_dropped, COUNTER, PROGRAM, ONE, NONE, NONE, NONE,                                  \
       "availability_guard_log_lines_dropped_total",                                                \
       "Lines of the log that could not be written: the pipe was full, or the disk.")               \
+    X(trace_spans, COUNTER, SUM, ONE, SPANS, NONE, NONE,                                           \
+      "availability_guard_trace_spans_total",                                                      \
+      "Spans that programs have told, and what became of them.")                                   \
+    X(trace_queue, GAUGE, SUM, ONE, NONE, NONE, NONE,                                              \
+      "availability_guard_trace_queue_spans",                                                      \
+      "Spans that the trace exporter holds.")                                                      \
+    X(trace_failures, COUNTER, SUM, ONE, NONE, NONE, NONE,                                         \
+      "availability_guard_trace_export_failures_total",                                            \
+      "Calls of the collector that have failed.")                                                  \
     X(shadow_mode, GAUGE, GREATEST, ONE, NONE, NONE, NONE,                                         \
       "availability_guard_shadow_mode",                                                            \
       "1 when the guard runs beside the old locker.")                                              \

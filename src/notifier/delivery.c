@@ -8,9 +8,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kafka/consume_span.h"
 #include "metrics/metrics.h"
+#include "notifier/call_span.h"
 #include "notifier/dispatch.h"
 #include "notifier/retry.h"
+#include "trace/tracing.h"
 
 static void review(struct delivery *d);
 static void finish(struct delivery *d);
@@ -149,6 +152,7 @@ static void take_outcome(struct leg *leg, const struct outcome *outcome) {
 static void take_call(void *context, const struct outcome *outcome) {
     struct leg *leg = context;
     endpoint_note(leg->endpoint, outcome, mono_now());
+    call_span_tell(&leg->trace, leg->endpoint->name, leg->called, leg->attempts, outcome);
     take_outcome(leg, outcome);
 }
 
@@ -167,10 +171,13 @@ static bool call(struct leg *leg) {
     struct dispatch *dispatch = leg->delivery->dispatch;
     size_t length = 0;
     char *body = make_body(leg, &length);
+    leg->called = mono_now();
+    tracing_branch(&leg->trace, &leg->delivery->trace);
     const bool called =
         body != NULL &&
         endpoint_call(leg->endpoint, &dispatch->http, &dispatch->signer, &leg->delivery->event_id,
-                      (struct text_span){body, length}, take_call, leg);
+                      trace_context_text(&leg->trace.context), (struct text_span){body, length},
+                      take_call, leg);
     free(body);
     return called;
 }
@@ -306,6 +313,16 @@ static void review(struct delivery *d) {
     }
 }
 
+static void tell(const struct delivery *d, enum metrics_message status) {
+#define VALUE(domain, value, text) text,
+    static const char *const STATUSES[] = {METRICS_MESSAGE_VALUES(VALUE)};
+#undef VALUE
+    const char *error = d->announces ? "undeliverable" : "malformed";
+    consume_span_tell(&d->trace, d->record,
+                      d->dispatch->settings->availability_guard_notification_consumer_group,
+                      d->taken, STATUSES[status], status == METRICS_MESSAGE_FAILED ? error : NULL);
+}
+
 static void finish(struct delivery *d) {
     struct dispatch_counts *counts = &d->dispatch->counts;
     enum metrics_message status = METRICS_MESSAGE_FAILED;
@@ -326,6 +343,7 @@ static void finish(struct delivery *d) {
         status = METRICS_MESSAGE_SKIPPED;
     }
     metrics_add(METRICS_CELL(notification_messages) + (size_t)status, 1);
+    tell(d, status);
     place_settle(&d->place);
     dispatch_end(d->dispatch, d);
 }
@@ -420,6 +438,8 @@ struct delivery *delivery_new(struct dispatch *dispatch, struct record *record,
         return NULL;
     d->dispatch = dispatch;
     d->record = record;
+    d->taken = mono_now();
+    tracing_go_on(&d->trace, record_header(record, CONSUME_SPAN_HEADER));
     d->due = MONO_NEVER;
     d->letter.record = record;
     d->letter.done = take_letter;

@@ -39,6 +39,7 @@
 #include "notifier/announcement.h"
 #include "notifier/endpoint.h"
 #include "notifier/ledger.h"
+#include "trace/trace.h"
 
 struct dispatch;
 struct delivery;
@@ -62,7 +63,9 @@ struct leg {
     int tries;        /* since it began, or began anew */
     int32_t attempts; /* all of them */
     mono_time due;
-    char reason[96]; /* why the last try failed */
+    mono_time called;   /* when the call under way was begun, */
+    struct trace trace; /* and as what */
+    char reason[96];    /* why the last try failed */
     struct ledger_request note;
 };
 
@@ -89,7 +92,9 @@ struct delivery {
     struct id tenant_id;
     struct id event_id;
     timestamp_us sent_at;
-    int rounds; /* how often it was parked */
+    struct trace trace;
+    mono_time taken; /* from Kafka */
+    int rounds;      /* how often it was parked */
     mono_time due;
     int notes; /* on their way to the ledger */
     struct leg legs[RECIPIENT_CHANNELS];

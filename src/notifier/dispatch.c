@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kafka/consume_span.h"
 #include "metrics/metrics.h"
 #include "notifier/announcement.h"
+#include "trace/tracing.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
 
@@ -173,6 +175,17 @@ static void count_message(enum metrics_message status) {
     metrics_add(METRICS_CELL(notification_messages) + (size_t)status, 1);
 }
 
+/* There is nothing to be done with it. */
+static void skip(const struct dispatch *d, struct record *record, mono_time taken,
+                 const char *why) {
+    struct trace trace = {.sampled = false};
+    tracing_go_on(&trace, record_header(record, CONSUME_SPAN_HEADER));
+    consume_span_tell(&trace, record, d->settings->availability_guard_notification_consumer_group,
+                      taken, why, NULL);
+    count_message(METRICS_MESSAGE_SKIPPED);
+    free(record);
+}
+
 /* Takes the record over, or frees it. */
 static void take_announcement(struct dispatch *d, struct partition *partition,
                               const rd_kafka_message_t *m, struct record *record,
@@ -181,22 +194,21 @@ static void take_announcement(struct dispatch *d, struct partition *partition,
     const size_t unroutable = a->recipients.counts[RECIPIENT_UNROUTABLE];
     d->counts.unroutable += (int64_t)unroutable;
     metrics_add(METRICS_CELL(notification_unroutable), unroutable);
+    const mono_time taken = mono_now();
     if (unroutable > 0)
         log_recipients(a, "not to be reached", "no channel", RECIPIENT_UNROUTABLE);
     const bool any = choose_channels(d, record, a, wanted);
     if (d->dry_run) {
         log_dry_run(d, record, a);
         d->counts.dry_runs++;
-        count_message(METRICS_MESSAGE_SKIPPED);
         if (d->replay) /* it still is to be replayed */
             partition_skip(partition, m);
-        free(record);
+        skip(d, record, taken, "dry_run");
         return;
     }
     if (!any) {
         d->counts.skipped++;
-        count_message(METRICS_MESSAGE_SKIPPED);
-        free(record);
+        skip(d, record, taken, "skipped");
         return;
     }
     deliver(d, partition, m, record, delivery_new(d, record, a, wanted, NULL));

@@ -124,7 +124,7 @@ static_assert((int)METRICS_BREAKER_CLOSED == (int)BREAKER_CLOSED &&
 
 /* --- a call -------------------------------------------------------------------------------- */
 
-enum { HEADERS_MAX = 4 };
+enum { HEADERS_MAX = 5 };
 
 /* Header lines, one behind the other in one buffer. */
 struct header_lines {
@@ -139,7 +139,7 @@ static void end_line(struct header_lines *h) {
 
 static bool write_headers(struct header_lines *h, const struct endpoint *e,
                           const struct signer *signer, const struct id *event_id,
-                          struct text_span body) {
+                          struct text_span traceparent, struct text_span body) {
     char event[ID_TEXT_LENGTH + 1];
     char id[ID_TEXT_LENGTH + 32];
     const int64_t now_s = wall_now_us() / US_PER_SECOND;
@@ -150,6 +150,11 @@ static bool write_headers(struct header_lines *h, const struct endpoint *e,
     end_line(h);
     buffer_printf(&h->text, "webhook-timestamp: %" PRId64, now_s);
     end_line(h);
+    if (traceparent.data != NULL) {
+        buffer_append_text(&h->text, "traceparent: ");
+        buffer_append(&h->text, traceparent.data, traceparent.length);
+        end_line(h);
+    }
     if (*e->api_key != '\0') {
         buffer_printf(&h->text, "Authorization: Bearer %s", e->api_key);
         end_line(h);
@@ -163,13 +168,13 @@ static bool write_headers(struct header_lines *h, const struct endpoint *e,
 }
 
 bool endpoint_call(struct endpoint *e, struct http *http, const struct signer *signer,
-                   const struct id *event_id, struct text_span body, http_done *done,
-                   void *context) {
+                   const struct id *event_id, struct text_span traceparent, struct text_span body,
+                   http_done *done, void *context) {
     struct header_lines lines = {.count = 0};
     struct text_span headers[HEADERS_MAX];
     bool called = false;
     buffer_init(&lines.text);
-    if (write_headers(&lines, e, signer, event_id, body)) {
+    if (write_headers(&lines, e, signer, event_id, traceparent, body)) {
         for (size_t i = 0, start = 0; i < lines.count; start = lines.ends[i++])
             headers[i] = (struct text_span){lines.text.data + start, lines.ends[i] - start};
         const struct http_request request = {

@@ -54,11 +54,12 @@ bool endpoint_is_ready(const struct endpoint *e, mono_time now);
 /*
  * Calls it, whatever endpoint_is_ready() says; done() comes later. The header webhook-id is the id
  * of the event and the channel: the same for every repetition, and another one for each channel,
- * for several may have one address. False when memory ran out.
+ * for several may have one address. Without data there is no header traceparent. False when memory
+ * ran out.
  */
 MUST_CHECK bool endpoint_call(struct endpoint *e, struct http *http, const struct signer *signer,
-                              const struct id *event_id, struct text_span body, http_done *done,
-                              void *context);
+                              const struct id *event_id, struct text_span traceparent,
+                              struct text_span body, http_done *done, void *context);
 
 /* To be told of every call that has ended. */
 void endpoint_note(struct endpoint *e, const struct outcome *outcome, mono_time now);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "notifier/address.h"
 #include "notifier/retry.h"
@@ -29,6 +30,8 @@ struct http_call {
     void *context;
     size_t header_bytes;
     size_t body_bytes;
+    bool keep_body;
+    struct buffer body;
     bool answered;
     int addresses_refused;
     int addresses_used;
@@ -162,8 +165,9 @@ static size_t take_header(char *line, size_t size, size_t count, void *context) 
 /* NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
     struct http_call *call = context;
-    (void)bytes;
     call->body_bytes += size * count;
+    if (call->keep_body)
+        buffer_append(&call->body, bytes, size * count);
     return call->body_bytes > HTTP_BODY_MAX ? 0 : size * count;
 }
 
@@ -181,6 +185,7 @@ static void free_call(struct http_call *call) {
         curl_easy_cleanup(call->easy);
     }
     curl_slist_free_all(call->headers);
+    buffer_free(&call->body);
     free(call);
 }
 
@@ -198,9 +203,14 @@ static void end_call(struct http_call *call, CURLcode code) {
     facts.sent = sent > 0;
     http_done *done = call->done;
     void *context = call->context;
+    struct buffer body = call->body;
+    buffer_init(&call->body);
     outcome_of_call(&outcome, &facts);
+    if (!body.failed)
+        outcome.body = (struct text_span){body.data, body.length};
     free_call(call);
     done(context, &outcome);
+    buffer_free(&body);
 }
 
 static void report_ended(struct http *http) {
@@ -284,6 +294,7 @@ struct http_call *http_post(struct http *http, const struct http_request *reques
     if (call == NULL)
         return NULL;
     call->http = http;
+    call->keep_body = request->keep_body;
     call->done = done;
     call->context = context;
     LIST_INSERT_HEAD(&http->calls, call, link);

@@ -3,11 +3,11 @@
  * sockets of its own choosing).
  *
  * Certificates are verified; only http and https are spoken, HTTP/1.1, and redirects are not
- * followed. Of a response the status and Retry-After are of interest: bodies are read up to
- * HTTP_BODY_MAX bytes, so that the connection can be used again, and thrown away; headers of more
- * than HTTP_HEADERS_MAX bytes end the call. Proxies are those of the environment (http_proxy,
- * https_proxy, no_proxy, as in curl(1)); none is used when private addresses are refused, for then
- * it must be us who see the address.
+ * followed. Of a response the status and Retry-After are of interest, and its body where that was
+ * asked for: bodies are read up to HTTP_BODY_MAX bytes, so that the connection can be used again,
+ * and thrown away; headers of more than HTTP_HEADERS_MAX bytes end the call. Proxies are those of
+ * the environment (http_proxy, https_proxy, no_proxy, as in curl(1)); none is used when private
+ * addresses are refused, for then it must be us who see the address.
  *
  * libcurl resolves names in threads of its own; everything else is done in the poller's thread.
  */
@@ -40,6 +40,7 @@ struct http_request {
     /* Never on a connection that was used before: libcurl sends a request once more, by itself,
      * when such a connection turns out to be dead. */
     bool fresh;
+    bool keep_body; /* of the response, for the outcome; else it is thrown away */
 };
 
 /* Called from http_tick() or the poller, once for each call. */

@@ -13,6 +13,7 @@
 #include "notifier/dispatch.h"
 #include "notifier/notifier.h"
 #include "notifier/replay.h"
+#include "trace/tracing.h"
 
 #define PROGRAM "availability-guard-notifier"
 
@@ -27,7 +28,8 @@ static bool wait(struct poller *poller, mono_time deadline, const sigset_t *mask
 static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask) {
     bool fine = true;
     while (!notifier_is_done(n) && program_stop_signals() < 2) {
-        if (!wait(poller, mono_earlier(notifier_deadline(n), process_deadline()), mask))
+        const mono_time due = mono_earlier(process_deadline(), tracing_deadline());
+        if (!wait(poller, mono_earlier(notifier_deadline(n), due), mask))
             return false;
         if (fine && notifier_is_broken(n))
             fine = false;
@@ -36,6 +38,7 @@ static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask
         const mono_time now = mono_now();
         notifier_tick(n, now);
         process_tick(now);
+        tracing_tick(now);
     }
     return fine;
 }
@@ -78,7 +81,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     if (wrong != NULL)
         log_error("%s", wrong);
     metrics_init(METRICS_PROGRAM_NOTIFIER, settings);
+    tracing_init(PROGRAM, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    tracing_exit();
     metrics_exit();
     conninfo_exit(&conninfo);
     return done;
@@ -86,6 +91,8 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
 
 static const char *check(const struct settings *settings) {
     const char *wrong = conninfo_check(settings);
+    if (wrong == NULL)
+        wrong = tracing_check(settings);
     if (wrong == NULL)
         wrong = consumer_check(settings);
     if (wrong == NULL)

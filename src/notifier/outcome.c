@@ -13,6 +13,7 @@ static bool is_worth_repeating(long status) {
 static void judge_status(struct outcome *out, const struct outcome_facts *facts) {
     const long status = facts->status;
     (void)snprintf(out->reason, sizeof out->reason, "HTTP status %ld", status);
+    out->status = (int)status;
     out->healthy = status < 500;
     if (status >= 200 && status < 300) {
         out->kind = OUTCOME_DELIVERED;

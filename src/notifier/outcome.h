@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/text.h"
+
 enum outcome_kind {
     OUTCOME_DELIVERED,
     OUTCOME_TRANSIENT,
@@ -28,8 +30,10 @@ struct outcome {
     bool uncertain;
     /* The webhook has answered, and not that it is ill (5xx). */
     bool healthy;
-    int64_t asked_ms; /* the pause it asked for, or RETRY_NOT_ASKED */
-    char reason[64];  /* fit for logs and headers: no address, no text of the webhook */
+    int64_t asked_ms;      /* the pause it asked for, or RETRY_NOT_ASKED */
+    int status;            /* of the response; 0: there was none, or not all of its headers */
+    struct text_span body; /* of the response, if it was to be kept; as long as done() runs */
+    char reason[64];       /* fit for logs and headers: no address, no text of the webhook */
 };
 
 /* What libcurl knows of a call that has ended. */

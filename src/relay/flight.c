@@ -175,6 +175,7 @@ static struct flight_row *end_event(struct flight *f, struct flight_event *event
     f->bytes -= event->bytes;
     f->failed -= event->failed;
     row->open--;
+    free(event->span);
     free(event);
     return row;
 }
@@ -283,6 +284,7 @@ void flight_ground(struct flight *f, struct outbox_cursor *cursor) {
 void flight_clear(struct flight *f) {
     for (struct flight_event *event = f->open.first, *next = NULL; event != NULL; event = next) {
         next = event->next;
+        free(event->span);
         free(event);
     }
     free_rows(&f->rows);

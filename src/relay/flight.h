@@ -31,6 +31,7 @@
 #define FLIGHT_STUCK_MAX 1000
 
 struct flight_row;
+struct produce_span;
 
 struct flight_event {
     struct flight_event *next, *previous;
@@ -39,7 +40,8 @@ struct flight_event {
     int32_t bytes;
     struct id event_id;
     bool failed;
-    bool refused; /* failed because of itself, or of another event in its batch */
+    bool refused;              /* failed because of itself, or of another event in its batch */
+    struct produce_span *span; /* freed with the event; NULL: none is to be told */
 };
 
 struct flight_list {

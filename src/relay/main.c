@@ -10,6 +10,7 @@
 #include "metrics/metrics.h"
 #include "metrics/process.h"
 #include "relay/relay.h"
+#include "trace/tracing.h"
 
 #define PROGRAM "availability-guard-relay"
 
@@ -22,7 +23,8 @@ static bool heed_signals(struct relay *relay) {
 }
 
 static mono_time deadline(const struct relay *relay) {
-    return mono_earlier(relay_deadline(relay), process_deadline());
+    return mono_earlier(relay_deadline(relay),
+                        mono_earlier(process_deadline(), tracing_deadline()));
 }
 
 static bool run(const struct settings *settings, const struct conninfo *conninfo,
@@ -39,6 +41,7 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
         const mono_time now = mono_now();
         relay_tick(&relay, now);
         process_tick(now);
+        tracing_tick(now);
         if (poller_wait(&poller, deadline(&relay), mask) < 0 && errno != EINTR) {
             log_error("epoll: %s", strerror(errno));
             fine = false;
@@ -56,7 +59,9 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     if (wrong != NULL)
         log_error("%s", wrong);
     metrics_init(METRICS_PROGRAM_RELAY, settings);
+    tracing_init(PROGRAM, settings);
     const bool done = wrong == NULL && run(settings, &conninfo, mask);
+    tracing_exit();
     metrics_exit();
     conninfo_exit(&conninfo);
     return done;
@@ -64,6 +69,8 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
 
 static const char *check(const struct settings *settings) {
     const char *wrong = conninfo_check(settings);
+    if (wrong == NULL)
+        wrong = tracing_check(settings);
     return wrong != NULL ? wrong : producer_check(settings);
 }
 

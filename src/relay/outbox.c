@@ -15,8 +15,8 @@ const char OUTBOX_PREPARE[] =
     "PREPARE " OUTBOX_LEAD " AS SELECT pg_try_advisory_lock(1096237635, 2);"
     "PREPARE " OUTBOX_WINDOW " AS SELECT pg_current_snapshot()::text;"
     "PREPARE " OUTBOX_READ " (text, int8, int4, text, int8, int4, int4, int4, int8) AS"
-    " SELECT * FROM guard.read_events($1::pg_snapshot, $2, $3, $4::pg_snapshot, $5, $6, $7, $8,"
-    "                                 $9);"
+    " SELECT * FROM guard.read_messages($1::pg_snapshot, $2, $3, $4::pg_snapshot, $5, $6, $7, $8,"
+    "                                   $9);"
     "PREPARE " OUTBOX_DELETE " (int8[]) AS SELECT guard.delete_events($1);"
     "PREPARE " OUTBOX_DEPTH " (int4) AS"
     " SELECT (SELECT coalesce(sum(o.events), 0)::int4"
@@ -28,7 +28,7 @@ const char OUTBOX_PREPARE[] =
 
 enum { BOOL = 16, INT8 = 20, INT4 = 23, TEXT = 25, TIMESTAMPTZ = 1184, UUID = 2950 };
 
-/* Of guard.read_events(), in its order. */
+/* Of guard.read_messages(), in its order. */
 enum {
     COLUMN_MORE,
     COLUMN_ID,
@@ -55,13 +55,14 @@ enum {
     COLUMN_FENCING_TOKEN,
     COLUMN_RELEASED_AT,
     COLUMN_RELEASE_REASON,
+    COLUMN_TRACEPARENT,
     COLUMN_COUNT,
 };
 
 static const unsigned READ_TYPES[COLUMN_COUNT] = {
     BOOL,        INT8,        INT4, INT4, TEXT, TEXT,        TIMESTAMPTZ, UUID, UUID,
     UUID,        INT4,        TEXT, TEXT, UUID, UUID,        UUID,        UUID, TIMESTAMPTZ,
-    TIMESTAMPTZ, TIMESTAMPTZ, TEXT, TEXT, INT8, TIMESTAMPTZ, TEXT,
+    TIMESTAMPTZ, TIMESTAMPTZ, TEXT, TEXT, INT8, TIMESTAMPTZ, TEXT,        TEXT,
 };
 
 static bool is_true(struct row row, int column) {
@@ -213,6 +214,7 @@ bool outbox_event_at(const struct outbox_batch *batch, int at, struct buffer *te
     (void)row_id(row, COLUMN_LOCK_ID, &event->lock_id);
     event->stream = stream_of(row_text(row, COLUMN_STREAM));
     event->type = row_text(row, COLUMN_TYPE);
+    event->traceparent = row_text(row, COLUMN_TRACEPARENT);
     if (event->stream == OUTBOX_INVENTORY)
         return make_payload(row, event, text);
     read_payload(row, event);

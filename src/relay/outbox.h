@@ -4,8 +4,8 @@
  *
  * Events are read in windows: what a snapshot sees, in the order of the rows' numbers; then what
  * the next snapshot sees besides. So the events of a lock come in the order in which they came to
- * be, and nothing waits for transactions that stay open: guard.read_events() in
- * sql/migrations/0008_inventory_events.sql says why. A row holds one event, or many.
+ * be, and nothing waits for transactions that stay open: guard.read_messages() in
+ * sql/migrations/0010_traces.sql says why. A row holds one event, or many.
  */
 #ifndef RELAY_OUTBOX_H
 #define RELAY_OUTBOX_H
@@ -53,7 +53,8 @@ struct outbox_event {
     struct id tenant_id;
     struct id lock_id;
     struct text_span type;
-    struct text_span payload; /* without data when it is longer than was asked for */
+    struct text_span payload;     /* without data when it is longer than was asked for */
+    struct text_span traceparent; /* without data when it has none */
 };
 
 /* SQL that prepares the statements, and has NOTIFY guard_outbox wake the session where it can. */

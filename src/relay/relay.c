@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "domain/statements.h"
+#include "kafka/consume_span.h"
 #include "metrics/metrics.h"
+#include "relay/produce_span.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
 #define DEPTH_EVERY_MS 5000
@@ -48,6 +50,8 @@ static void note_failure(struct relay *r, rd_kafka_resp_err_t error) {
 static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t error) {
     struct relay *r = context;
     struct flight_event *event = opaque;
+    produce_span_tell(event->span, &event->event_id,
+                      error == RD_KAFKA_RESP_ERR_NO_ERROR ? NULL : rd_kafka_err2name(error));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight_fail(&r->flight, event, producer_refuses_message(error));
         note_failure(r, error);
@@ -149,6 +153,8 @@ static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event
     char event_id[ID_TEXT_LENGTH + 1];
     char tenant_id[ID_TEXT_LENGTH + 1];
     char lock_id[ID_TEXT_LENGTH + 1];
+    struct trace trace;
+    produce_span_trace(&trace, event);
     id_format(&event->event_id, event_id);
     id_format(&event->tenant_id, tenant_id);
     id_format(&event->lock_id, lock_id);
@@ -157,15 +163,18 @@ static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event
         {"tenant-id", {tenant_id, ID_TEXT_LENGTH}},
         {"event-type", event->type},
         {"event-id", {event_id, ID_TEXT_LENGTH}},
+        {CONSUME_SPAN_HEADER, trace_context_text(&trace.context)},
     };
+    const bool traced = trace_context_is_set(&trace.context);
     const struct producer_message message = {
         .topic = r->topics[event->stream],
         .key = {lock_id, ID_TEXT_LENGTH},
         .value = event->payload,
         .headers = headers,
-        .header_count = sizeof headers / sizeof *headers,
+        .header_count = sizeof headers / sizeof *headers - (traced ? 0 : 1),
         .opaque = sent,
     };
+    sent->span = produce_span_begin(&trace, message.topic);
     return producer_send(&r->producer, &message);
 }
 

@@ -15,6 +15,7 @@ USAGE = {"availability-guard.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-notifier.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-relay.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-sweeper.8": SOURCE / "src" / "base" / "program.c",
+         "availability-guard-trace-exporter.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-migrate.8": SOURCE / "sql" / "migrate"}
 
 
@@ -43,7 +44,8 @@ def test_the_options_are_those_of_the_usage(page):
     else:
         taken = set(re.findall(r'"  -([a-zA-Z]) ', text))
         program = page.name.removeprefix("availability-guard").removesuffix(".8").strip("-")
-        own = (SOURCE / "src" / (program or "guard") / "main.c").read_text(encoding="utf-8")
+        folder = program.replace("-", "_") or "guard"
+        own = (SOURCE / "src" / folder / "main.c").read_text(encoding="utf-8")
         taken |= {"-" + name for name in re.findall(r'\.commands = \{\{"([a-z-]+)"', own)}
     assert taken
     assert described == taken

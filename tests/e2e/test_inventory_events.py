@@ -134,6 +134,15 @@ def test_what_becomes_of_a_lock_is_told(reader, guest):
     assert told.of(key) == ["locked"] * 3 + ["released", "locked", "released"]
 
 
+def test_the_trace_of_a_request_goes_on(reader, guest):
+    """As it came, though nobody is told of spans here; what is none is not passed on."""
+    told, trace = Told(reader, guest), f"00-{32 * 'a'}-{16 * 'b'}-01"
+    for header, carried in ((trace, trace), (trace + "x", None), (None, None)):
+        guest.locked(header and {"traceparent": header}, roomId=new_id())
+        message, = told.next("locked")
+        assert message.header("traceparent") == carried
+
+
 def test_a_lock_of_a_type_has_no_room(reader, guest):
     told = Told(reader, guest)
     lock = guest.locked(roomId=None)

@@ -214,7 +214,7 @@ def test_a_call_of_grpc_has_a_line(logging_system):
                               and line.get("tenantId") == tenant.id][1:], SOON, "two lines")
     assert (found[0]["operation"], found[0]["outcome"], found[0]["grpcStatus"]) == (
         "lockRoom", "conflict", 0)
-    assert found[0]["route"] == "/availabilityguard.v1.AvailabilityGuard/LockRoom"
+    assert found[0]["route"] == "availabilityguard.v1.AvailabilityGuard/LockRoom"
     assert "status" not in found[0]
     tenant.close()
 

@@ -8,7 +8,8 @@ import pytest
 from systems import SOURCE, build_dir
 
 PROGRAMS = ["availability-guard", "availability-guard-sweeper", "availability-guard-relay",
-            "availability-guard-notifier", "availability-guard-commands"]
+            "availability-guard-notifier", "availability-guard-commands",
+            "availability-guard-trace-exporter"]
 
 # Name: default, a value at each bound, and values that are not allowed.
 INTEGERS = {
@@ -42,6 +43,11 @@ INTEGERS = {
     "RELAY_BATCH": ("500", 1, 10000),
     "RELAY_IN_FLIGHT_MAX": ("10000", 1, 1000000),
     "RELAY_POLL_INTERVAL_MS": ("100", 10, 3600000),
+    "OTEL_EXPORTER_OTLP_TIMEOUT": ("10000", 10, 600000),
+    "OTEL_BSP_SCHEDULE_DELAY": ("5000", 10, 600000),
+    "OTEL_BSP_EXPORT_TIMEOUT": ("30000", 10, 3600000),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("2048", 1, 1000000),
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("512", 1, 10000),
 }
 TEXTS = {
     "HOST": "0.0.0.0",
@@ -59,6 +65,15 @@ TEXTS = {
     "GUARD_OPERATIONS_NETWORKS":
         "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
     "GUARD_METRICS_ENABLED": "true",
+    "GUARD_TRACE_SOCKET": "/run/availability-guard/traces.sock",
+    "OTEL_SDK_DISABLED": "false",
+    "OTEL_SERVICE_NAME": "",
+    "OTEL_RESOURCE_ATTRIBUTES": "",
+    "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+    "OTEL_TRACES_SAMPLER_ARG": "",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "",
+    "OTEL_EXPORTER_OTLP_HEADERS": "",
     "GUARD_METRICS_FILE": "/run/availability-guard/metrics",
     "AVAILABILITY_GUARD_MANUAL_RELEASE_ENABLED": "true",
     "AVAILABILITY_GUARD_ADMIN_TOKENS": "",

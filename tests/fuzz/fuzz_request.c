@@ -148,10 +148,20 @@ static void check_audits(const struct exchange *x) {
     check_text(audits->actor_id, REQUEST_TEXT_MAX);
 }
 
+/* What goes on is a traceparent, whatever came. */
+static void check_trace(const struct trace_context *context) {
+    struct trace_context again;
+    if (!trace_context_is_set(context))
+        return;
+    MUST(trace_context_parse(&again, trace_context_text(context)));
+    MUST(strcmp(again.text, context->text) == 0);
+}
+
 /* A request that got as far as the database. */
 static void check_command(const struct exchange *x) {
     const struct text_span body = x->request.body;
     MUST(body.length == 0 || memchr(body.data, '\0', body.length) == NULL);
+    check_trace(&x->command.trace.context);
     switch (x->command.kind) {
     case COMMAND_LOCK:
         check_lock(x);
@@ -228,7 +238,21 @@ static char *make_param(const char *name, const char *value) {
     return param.data;
 }
 
-static size_t make_params(char **params, uint8_t choice, struct text_span query) {
+/* The input once more, up to its first line end: so headers come. */
+static char *make_traceparent(struct text_span rest) {
+    struct buffer param = {0};
+    size_t length = 0;
+    while (length < rest.length && rest.data[length] != '\n' && rest.data[length] != '\0')
+        length++;
+    buffer_append_text(&param, "HTTP_TRACEPARENT=");
+    buffer_append(&param, rest.data, length);
+    buffer_append_char(&param, '\0');
+    MUST(!param.failed);
+    return param.data;
+}
+
+static size_t make_params(char **params, uint8_t choice, struct text_span rest, bool has_body) {
+    const struct text_span query = has_body ? (struct text_span){"", 0} : rest;
     const size_t route = (choice & ROUTE) % ROUTE_COUNT;
     size_t count = 0;
     params[count++] = make_param("REQUEST_METHOD", ROUTES[route].method);
@@ -238,6 +262,7 @@ static size_t make_params(char **params, uint8_t choice, struct text_span query)
         params[count++] = make_param("HTTP_X_TENANT_ID", "11111111-1111-4111-8111-111111111111");
         params[count++] = make_param("HTTP_X_CORRELATION_ID", "c-1");
         params[count++] = make_param("HTTP_IDEMPOTENCY_KEY", "\"k-1\"");
+        params[count++] = make_traceparent(rest);
     }
     params[count] = NULL;
     return count;
@@ -251,7 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const size_t route = (data[0] & ROUTE) % ROUTE_COUNT;
     const struct text_span rest = {(const char *)data + 1, size - 1};
     const struct text_span none = {"", 0};
-    const size_t count = make_params(params, data[0], ROUTES[route].has_body ? none : rest);
+    const size_t count = make_params(params, data[0], rest, ROUTES[route].has_body);
     door_init(&door);
     door.look = check_answer;
     door.context.manual_release_enabled = true;

@@ -30,7 +30,7 @@ SELECT is(pg_temp.outcomes(
     '1 LOCKED 1, 2 LOCKED 2, 3 LOCKED 3, 4 LOCKED 1', 'new locks');
 SELECT is((SELECT array_agg(to_jsonb(o) - '{id,xid,locks}'::text[]) FROM guard.outbox AS o),
           (SELECT ARRAY[jsonb_build_object('stream', 'inventory', 'event_type', 'inventory.locked', 'events', 4, 'event_id', NULL,
-              'tenant_id', NULL, 'lock_id', NULL, 'payload', NULL, 'released_by', NULL, 'created_at', updated_at)] FROM pg_temp.row_of(1)),
+              'tenant_id', NULL, 'lock_id', NULL, 'payload', NULL, 'released_by', NULL, 'traces', NULL, 'created_at', updated_at)] FROM pg_temp.row_of(1)),
           'are one row, dated as they are');
 SELECT ok((SELECT xid = pg_current_xact_id() FROM guard.outbox), 'of this transaction');
 SELECT is(pg_temp.news(), 'locked 1 2 3 1', 'with each of them');

@@ -3,6 +3,7 @@
 import random
 import threading
 import uuid
+from datetime import timedelta
 
 import psycopg2
 import pytest
@@ -526,6 +527,27 @@ def test_a_lock_waits_for_a_manual_release_and_wins(open_session, owner):
     one.end()
     answer, = call.result()
     assert answer.outcome == "LOCKED"
+
+
+def test_a_grant_that_waited_is_dated_after_what_it_waited_for(open_session, owner):
+    one, two = open_session(), open_session()
+    one.lock(Request(1, 0, 2, room=1))
+    one.begin()
+    one.execute("SELECT FROM inventory_locks_shadow FOR UPDATE")
+    call = Background(owner, two, lambda: two.lock(Request(1, 0, 2, room=1)))
+    call.wait_blocked()
+    one.release((TENANTS[0], uuid.UUID(int=1)))
+    one.end()
+    answer, = call.result()
+    assert answer.outcome == "LOCKED"
+    events = owner.execute("SELECT event_type, created_at, (locks[1]).expires_at FROM guard.outbox"
+                           " ORDER BY id")
+    assert [event[0] for event in events] == ["inventory.locked", "inventory.released",
+                                              "inventory.locked"]
+    assert [event[1] for event in events] == sorted(event[1] for event in events)
+    # Nor does the wait count against its time.
+    assert answer.expires_at == events[2][2] == events[2][1] + timedelta(days=1)
+    assert answer.updated_at == events[2][1]
 
 
 def test_the_purge_of_deliveries_passes_over_rows_in_hand(open_session, owner):

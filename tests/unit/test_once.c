@@ -173,9 +173,9 @@ START_TEST(parameters_of_a_batch) {
         int parameters;
         const char *name;
     } cases[] = {
-        {COMMAND_LOCK_ONCE, 14, "lock_once"},
-        {COMMAND_RELEASE_ONCE, 7, "release_once"},
-        {COMMAND_BULK_RELEASE_ONCE, 7, "bulk_release_once"},
+        {COMMAND_LOCK_ONCE, 15, "lock_once"},
+        {COMMAND_RELEASE_ONCE, 8, "release_once"},
+        {COMMAND_BULK_RELEASE_ONCE, 8, "bulk_release_once"},
     };
     struct params params;
     params_init(&params);
@@ -192,6 +192,33 @@ START_TEST(parameters_of_a_batch) {
         ck_assert_str_eq(statements_name(cases[i].kind, 1), cases[i].name);
         ck_assert_str_eq(statements_name(cases[i].kind, 2), cases[i].name);
     }
+    params_exit(&params);
+}
+END_TEST
+
+/* Null when nobody has a trace, whatever the size of the batch; else one for each, or null. */
+START_TEST(traces_of_a_batch) {
+    static const char TRACE[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    static const enum command_kind KINDS[] = {COMMAND_LOCK, COMMAND_RELEASE, COMMAND_LOCK_ONCE,
+                                              COMMAND_RELEASE_ONCE, COMMAND_MANUAL_RELEASE};
+    const enum command_kind kind = KINDS[_i / 2];
+    const size_t count = _i % 2 == 0 ? 1 : 2;
+    struct params params;
+    params_init(&params);
+    memset(commands, 0, sizeof commands);
+    for (int n = 0; n < COUNT(commands); n++)
+        commands[n].kind = kind;
+    statements_bind(&params, batch, count);
+    ck_assert(params_finish(&params));
+    ck_assert_ptr_null(params.values[params.count - 1]);
+    memcpy(commands[count - 1].trace.context.text, TRACE, sizeof TRACE);
+    params_clear(&params);
+    statements_bind(&params, batch, count);
+    ck_assert(params_finish(&params));
+    /* array_recv(): dimensions, has nulls, type, size, lower bound; then the elements. */
+    const int head = 20;
+    ck_assert_int_eq(params.lengths[params.count - 1],
+                     head + 4 * (int)count + (int)TRACE_CONTEXT_LENGTH);
     params_exit(&params);
 }
 END_TEST
@@ -252,6 +279,7 @@ Suite *unit_suite(void) {
     tcase_add_loop_test(tests, a_bulk_release_some_of_whose_parts_are_known, 0, 4);
     tcase_add_test(tests, which_commands_share_no_batch);
     tcase_add_test(tests, parameters_of_a_batch);
+    tcase_add_loop_test(tests, traces_of_a_batch, 0, 10);
     tcase_add_test(tests, a_patient_dispatcher_takes_all_and_waits);
     tcase_add_test(tests, texts_are_kept_with_a_nul_behind_the_id);
     suite_add_tcase(suite, tests);

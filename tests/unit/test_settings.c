@@ -131,6 +131,20 @@ static const char defaults[] =
     "COMMANDS_BATCH=200\n"
     "COMMANDS_IN_FLIGHT_MAX=10000\n"
     "COMMANDS_RETENTION_DAYS=30\n"
+    "GUARD_TRACE_SOCKET=/run/availability-guard/traces.sock\n"
+    "OTEL_SDK_DISABLED=false\n"
+    "OTEL_SERVICE_NAME=\n"
+    "OTEL_RESOURCE_ATTRIBUTES=\n"
+    "OTEL_TRACES_SAMPLER=parentbased_always_on\n"
+    "OTEL_TRACES_SAMPLER_ARG=\n"
+    "OTEL_EXPORTER_OTLP_ENDPOINT=\n"
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=\n"
+    "OTEL_EXPORTER_OTLP_HEADERS=\n"
+    "OTEL_EXPORTER_OTLP_TIMEOUT=10000\n"
+    "OTEL_BSP_SCHEDULE_DELAY=5000\n"
+    "OTEL_BSP_EXPORT_TIMEOUT=30000\n"
+    "OTEL_BSP_MAX_QUEUE_SIZE=2048\n"
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=512\n"
     "LOG_LEVEL=info\n"
     "LOG_FORMAT=json\n"
     "LOG_SETTINGS_FILE=\n"
@@ -233,6 +247,20 @@ START_TEST(every_member_is_set) {
                               "COMMANDS_BATCH=58",
                               "COMMANDS_IN_FLIGHT_MAX=59",
                               "COMMANDS_RETENTION_DAYS=60",
+                              "GUARD_TRACE_SOCKET=/tmp/t.sock",
+                              "OTEL_SDK_DISABLED=true",
+                              "OTEL_SERVICE_NAME=t61",
+                              "OTEL_RESOURCE_ATTRIBUTES=t62=x",
+                              "OTEL_TRACES_SAMPLER=t63",
+                              "OTEL_TRACES_SAMPLER_ARG=t64",
+                              "OTEL_EXPORTER_OTLP_ENDPOINT=t65",
+                              "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=t66",
+                              "OTEL_EXPORTER_OTLP_HEADERS=t67",
+                              "OTEL_EXPORTER_OTLP_TIMEOUT=68",
+                              "OTEL_BSP_SCHEDULE_DELAY=69",
+                              "OTEL_BSP_EXPORT_TIMEOUT=70",
+                              "OTEL_BSP_MAX_QUEUE_SIZE=71",
+                              "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=72",
                               "LOG_LEVEL=Debug",
                               "LOG_FORMAT=TEXT",
                               "LOG_SETTINGS_FILE=/t61",
@@ -310,6 +338,20 @@ START_TEST(every_member_is_set) {
     ck_assert_int_eq(settings.commands_batch, 58);
     ck_assert_int_eq(settings.commands_in_flight_max, 59);
     ck_assert_int_eq(settings.commands_retention_days, 60);
+    ck_assert_str_eq(settings.guard_trace_socket, "/tmp/t.sock");
+    ck_assert(settings.otel_sdk_disabled);
+    ck_assert_str_eq(settings.otel_service_name, "t61");
+    ck_assert_str_eq(settings.otel_resource_attributes, "t62=x");
+    ck_assert_str_eq(settings.otel_traces_sampler, "t63");
+    ck_assert_str_eq(settings.otel_traces_sampler_arg, "t64");
+    ck_assert_str_eq(settings.otel_exporter_otlp_endpoint, "t65");
+    ck_assert_str_eq(settings.otel_exporter_otlp_traces_endpoint, "t66");
+    ck_assert_str_eq(settings.otel_exporter_otlp_headers, "t67");
+    ck_assert_int_eq(settings.otel_exporter_otlp_timeout, 68);
+    ck_assert_int_eq(settings.otel_bsp_schedule_delay, 69);
+    ck_assert_int_eq(settings.otel_bsp_export_timeout, 70);
+    ck_assert_int_eq(settings.otel_bsp_max_queue_size, 71);
+    ck_assert_int_eq(settings.otel_bsp_max_export_batch_size, 72);
     ck_assert_int_eq(settings.log_level, LOG_LEVEL_DEBUG);
     ck_assert_int_eq(settings.log_format, LOG_FORMAT_TEXT);
     ck_assert_str_eq(settings.log_settings_file, "/t61");
@@ -486,7 +528,7 @@ END_TEST
 
 /* What grants access, or leads to it. */
 START_TEST(what_is_secret) {
-    static const char *const parts[] = {"TOKEN", "SECRET", "KEY", "PASSWORD", "URL"};
+    static const char *const parts[] = {"TOKEN", "SECRET", "KEY", "PASSWORD", "URL", "HEADERS"};
     int secrets = 0;
     for (size_t i = 0; i < settings_rows_count; i++) {
         bool named_so = false;
@@ -495,7 +537,7 @@ START_TEST(what_is_secret) {
         ck_assert_msg(settings_rows[i].secret == named_so, "%s", settings_rows[i].name);
         secrets += named_so;
     }
-    ck_assert_int_eq(secrets, 11);
+    ck_assert_int_eq(secrets, 12);
 }
 END_TEST
 

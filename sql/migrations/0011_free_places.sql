@@ -46,18 +46,21 @@ $$;
 
 -- Grants a batch of at most 1000 locks. Every array has one element for each request; no
 -- two requests of a batch have the same tenant and id. p_keys has the id again where the
--- caller chose it by an idempotency key, else null. Answers come in any order.
+-- caller chose it by an idempotency key, else null. p_traces is null when no request has a trace.
+-- Answers come in any order.
 --
 -- About plans: see the same function in 0002.
 CREATE OR REPLACE FUNCTION guard.lock_batch(
     p_tenants uuid[], p_ids uuid[], p_keys uuid[], p_properties uuid[], p_reservations uuid[],
     p_types uuid[], p_rooms uuid[], p_starts timestamptz[], p_ends timestamptz[],
-    p_ttls integer[], p_reasons text[], p_correlations text[], p_metadata jsonb[])
+    p_ttls integer[], p_reasons text[], p_correlations text[], p_metadata jsonb[],
+    p_traces text[] DEFAULT NULL)
 RETURNS SETOF guard.lock_answer
 LANGUAGE plpgsql
 AS $$
 DECLARE
     v_now     timestamptz;
+    v_at      timestamptz;
     v_token   bigint;
     v_free    integer;
     v_granted integer;
@@ -72,6 +75,7 @@ DECLARE
     v_lock    public.inventory_locks_shadow;
     v_expired guard.lock_event[];
     v_locked  guard.lock_event[];
+    v_traces  text[];
 BEGIN
     IF cardinality(p_ids) > 1000 THEN
         RAISE EXCEPTION 'a batch holds at most 1000 requests' USING ERRCODE = '22023';
@@ -123,7 +127,7 @@ BEGIN
         IF v_granted > 0 AND guard.writes_events() THEN
             PERFORM guard.note_granted(
                 NULL, v_now, v_token, p_tenants, p_ids, p_properties, p_reservations, p_types,
-                p_rooms, p_starts, p_ends, p_ttls, p_reasons, p_correlations);
+                p_rooms, p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_traces);
         END IF;
         RETURN;
     END IF;
@@ -146,7 +150,8 @@ BEGIN
     IF v_granted > 0 AND guard.writes_events() THEN
         PERFORM guard.note_granted(
             v_fresh, v_now, v_token, p_tenants, p_ids, p_properties, p_reservations, p_types,
-            p_rooms, p_starts, p_ends, p_ttls, p_reasons, p_correlations);
+            p_rooms, p_starts, p_ends, p_ttls, p_reasons, p_correlations,
+            CASE WHEN p_traces IS NOT NULL THEN guard.traces_of(p_traces, v_fresh) END);
     END IF;
 
     -- The usual reason: somebody else holds the place.
@@ -188,9 +193,11 @@ BEGIN
     LATERAL (SELECT FROM public.inventory_locks_shadow AS l
              WHERE l.tenant_id = i.tenant_id AND l.id = i.id
              FOR UPDATE) AS l;
+    -- Read again: somebody who changed such a row meanwhile did so before this.
+    v_at := clock_timestamp();
 
     FOREACH v_ordinal IN ARRAY v_rest LOOP
-        IF p_ends[v_ordinal] <= v_now THEN
+        IF p_ends[v_ordinal] <= v_at THEN
             v_outcome := 'STAY_OVER';
             v_lock := NULL;
         ELSE
@@ -198,27 +205,31 @@ BEGIN
                      p_reservations[v_ordinal], p_types[v_ordinal], p_rooms[v_ordinal],
                      p_starts[v_ordinal], p_ends[v_ordinal], p_ttls[v_ordinal],
                      p_reasons[v_ordinal], p_correlations[v_ordinal], p_metadata[v_ordinal]);
-            v_one := guard.grant_one(q, v_now);
+            v_one := guard.grant_one(q, v_now, v_at);
             v_outcome := v_one.outcome;
             v_lock := v_one.held;
             v_expired := v_expired || v_one.expired;
             IF v_outcome = 'LOCKED' THEN
                 v_locked := v_locked || guard.event_of(v_lock);
+                IF p_traces IS NOT NULL THEN
+                    v_traces := array_append(v_traces, p_traces[v_ordinal]);
+                END IF;
             END IF;
         END IF;
         RETURN NEXT guard.answer_of(v_ordinal, v_outcome, v_lock, v_now);
     END LOOP;
     -- In this order: a lock whose former grant has expired is granted anew after that.
-    PERFORM guard.note_locks('inventory.expired', v_now, v_expired, NULL);
-    PERFORM guard.note_locks('inventory.locked', v_now, v_locked, NULL);
+    PERFORM guard.note_locks('inventory.expired', v_at, v_expired, NULL, NULL);
+    PERFORM guard.note_locks('inventory.locked', v_at, v_locked, NULL, v_traces);
 END
 $$;
 
--- Grants one lock: the same as a batch of one, at five sixths of its cost.
+-- Grants one lock: the same as a batch of one, at five sixths of its cost. p_traces: as there.
 CREATE OR REPLACE FUNCTION guard.lock_one(
     p_tenant uuid, p_id uuid, p_key uuid, p_property uuid, p_reservation uuid,
     p_type uuid, p_room uuid, p_start timestamptz, p_end timestamptz,
-    p_ttl integer, p_reason text, p_correlation text, p_metadata jsonb)
+    p_ttl integer, p_reason text, p_correlation text, p_metadata jsonb,
+    p_traces text[] DEFAULT NULL)
 RETURNS SETOF guard.lock_answer
 LANGUAGE plpgsql
 AS $$
@@ -284,11 +295,11 @@ BEGIN
             PERFORM set_config('availability_guard.free_batches', (v_free + 1)::text, false);
         END IF;
         IF guard.writes_events() THEN
-            INSERT INTO guard.outbox (stream, event_type, created_at, events, locks)
+            INSERT INTO guard.outbox (stream, event_type, created_at, events, locks, traces)
             VALUES ('inventory', 'inventory.locked', v_now, 1, ARRAY[
                 ROW(p_id, p_tenant, p_property, p_reservation, p_type, p_room, p_start, p_end,
                     guard.expires_at(v_now, p_ttl, p_end), p_reason, p_correlation, v_token,
-                    NULL, NULL)::guard.lock_event]);
+                    NULL, NULL)::guard.lock_event], p_traces);
         END IF;
         RETURN;
     END IF;
@@ -299,6 +310,7 @@ BEGIN
     SELECT * FROM guard.lock_batch(
         ARRAY[p_tenant], ARRAY[p_id], ARRAY[p_key], ARRAY[p_property], ARRAY[p_reservation],
         ARRAY[p_type], ARRAY[p_room], ARRAY[p_start], ARRAY[p_end],
-        ARRAY[p_ttl], ARRAY[p_reason], ARRAY[p_correlation], ARRAY[p_metadata]);
+        ARRAY[p_ttl], ARRAY[p_reason], ARRAY[p_correlation], ARRAY[p_metadata],
+        p_traces);
 END
 $$;
