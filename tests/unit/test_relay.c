@@ -134,8 +134,8 @@ static bool is_asked_for(int row, int ordinal) {
 static PGresult *answer_read(void) {
     static const unsigned TYPES[] = {16,   20,   23, 23, 25,   25,   1184, 2950, 2950,
                                      2950, 23,   25, 25, 2950, 2950, 2950, 2950, 1184,
-                                     1184, 1184, 25, 25, 20,   1184, 25};
-    PGresult *result = result_of(TYPES, 25);
+                                     1184, 1184, 25, 25, 20,   1184, 25,   25};
+    PGresult *result = result_of(TYPES, 26);
     int given = 0;
     bool more = false;
     for (int row = 0; row < asked_read.window; row++) {
