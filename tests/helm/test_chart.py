@@ -3,9 +3,8 @@ pod the level "restricted", is seen while it is rendered."""
 
 import pytest
 
-from conftest import CHART, VALUE_SETS, helm, values_of
+from chart import CHART, VALUE_SETS, check, helm, render, values_of
 
-POD_KINDS = {"Pod", "Deployment", "Job"}
 FOREIGN_CONFIG_MAPS = {"certificates"}  # those of ci/everything-values.yaml
 
 
@@ -33,7 +32,6 @@ def test_all_objects_are_in_the_namespace_of_the_release(rendered):
 
 
 def test_a_long_name_is_cut_so_that_all_names_fit():
-    from conftest import render
     objects = render("--set", f"fullnameOverride={'n' * 60}")
     assert max(len(item["metadata"]["name"]) for item in objects) <= 63
 
@@ -158,7 +156,6 @@ def test_the_migration_needs_nothing_of_the_release(rendered):
 
 
 def test_the_packaged_chart_is_the_same(tmp_path, default):
-    from conftest import check
     helm("package", CHART, "--destination", tmp_path)
     package, = tmp_path.glob("availability-guard-*.tgz")
     assert check(helm("template", "availability-guard", package, "--namespace",

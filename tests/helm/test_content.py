@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SOURCE, Refused, render, values_of
+from chart import SOURCE, Refused, render, values_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "docs"))
 from test_helm_chart import helm_values  # pylint: disable=wrong-import-position
