@@ -78,11 +78,11 @@ def test_addresses_are_needed_where_calls_are_made(production):
     assert needed == {"url", "password", "signing-secret", "email-webhook-url", "slack-webhook-url"}
 
 
-@pytest.mark.parametrize("objects", ["default", "production"])
+@pytest.mark.parametrize("objects", ["default", "production", "everything"])
 def test_nobody_gets_secrets_of_others(objects, request):
     allowed = {"guard": DATABASE | TOKENS, "configure": DATABASE | TOKENS, "sweeper": DATABASE,
                "metrics": DATABASE, "relay": DATABASE, "notifier": DATABASE, "commands": DATABASE,
-               "migration": DATABASE, "nginx": set(), "test": set(), "trace-exporter": set()}
+               "migration": DATABASE, "nginx": set(), "test": set(), "trace-exporter": {"OTEL_EXPORTER_OTLP_HEADERS"}}
     for (name, which), each in everybody(request.getfixturevalue(objects)).items():
         extra = {variable for variable in secrets(each) if variable not in allowed[which]}
         if which in ("relay", "notifier", "commands"):
@@ -204,7 +204,10 @@ def test_traces_are_sent_where_an_endpoint_is_named(everything, default):
     assert not [which for _, which in everybody(default) if which == "trace-exporter"]
     having = {name for name, which in everybody(everything) if which == "trace-exporter"}
     assert "availability-guard-locks" in having
-    assert everything.settings("availability-guard-locks")["OTEL_SERVICE_NAME"] == "guard"
+    assert everything.settings("availability-guard-locks")["OTEL_EXPORTER_OTLP_ENDPOINT"] == (
+        "https://collector.example.com:4318")
+    assert secrets(container(everything, "availability-guard-locks", "trace-exporter")) == {
+        "OTEL_EXPORTER_OTLP_HEADERS": ("collector", "headers", False)}
 
 
 WRONG = {
@@ -231,7 +234,6 @@ WRONG = {
     "memory in words": "guard.resources.limits.memory=much",
     "an interval that is none": "metrics.serviceMonitor.interval=soon",
     "an endpoint that is no address": "tracing.endpoint=collector:4318",
-    "a variable that is none of OpenTelemetry": "tracing.environment.PATH=/tmp",
     "text where a list belongs": "ingress.hosts=a.example.com",
     "a host that is none": "ingress.hosts[0]=a_b",
     "a peer that is none": "networkPolicy.clients[0].service=x",

@@ -71,6 +71,14 @@
 {{- end }}
 {{- end }}
 
+{{- define "availability-guard.tracingEnv" -}}
+{{- with .Values.tracing }}
+{{- if .existingSecret }}
+{{ include "availability-guard.fromSecret" (dict "name" "OTEL_EXPORTER_OTLP_HEADERS" "secret" .existingSecret "key" .headersKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "availability-guard.extraEnv" -}}
 {{- with .Values.extraEnv }}
 {{- toYaml . }}

@@ -65,13 +65,13 @@ securityContext:
 
 {{/* What sends the traces of a pod. The programs hand them over at a socket in the runtime folder. */}}
 {{- define "availability-guard.traceExporter" -}}
-{{- if .Values.tracing.endpoint }}
+{{- if include "availability-guard.tracesEndpoint" . }}
 - name: trace-exporter
   {{- include "availability-guard.container" (dict "root" . "image" .Values.image.events) | nindent 2 }}
   command: [/usr/sbin/availability-guard-trace-exporter]
   envFrom:
     {{- include "availability-guard.settingsFrom" . | nindent 4 }}
-  {{- with include "availability-guard.env" (dict "root" . "of" list) }}
+  {{- with include "availability-guard.env" (dict "root" . "of" (list "tracingEnv")) }}
   env:
     {{- . | nindent 4 }}
   {{- end }}

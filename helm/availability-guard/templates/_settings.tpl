@@ -27,16 +27,20 @@
 {{- if eq $value "true" }}true{{ end }}
 {{- end }}
 
+{{/* Where traces go, or nothing. */}}
+{{- define "availability-guard.tracesEndpoint" -}}
+{{- $all := include "availability-guard.setting" (dict "root" . "name" "OTEL_EXPORTER_OTLP_ENDPOINT" "default" .Values.tracing.endpoint) }}
+{{- include "availability-guard.setting" (dict "root" . "name" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" "default" $all) }}
+{{- end }}
+
 {{/* Where no relay runs, nobody empties the outbox of inventory events. */}}
 {{- define "availability-guard.settings" -}}
 {{- $settings := deepCopy .Values.settings }}
 {{- if not .Values.relay.enabled }}
 {{- $settings = merge $settings (dict "AVAILABILITY_GUARD_INVENTORY_EVENTS_ENABLED" false) }}
 {{- end }}
-{{- with .Values.tracing }}
-{{- if .endpoint }}
-{{- $settings = merge $settings (dict "OTEL_EXPORTER_OTLP_ENDPOINT" .endpoint) .environment }}
-{{- end }}
+{{- with .Values.tracing.endpoint }}
+{{- $settings = merge $settings (dict "OTEL_EXPORTER_OTLP_ENDPOINT" .) }}
 {{- end }}
 {{- range $name, $value := $settings }}
 {{- if not (kindIs "invalid" $value) }}
