@@ -121,14 +121,16 @@ def test_every_setting_can_be_set():
             continue
         text = "" if default == "(empty)" else default.strip("`")
         wanted[name] = text
-        values[name] = int(text) if re.fullmatch(r"\d+ to \d+", allowed) else text
+        values[name] = json.loads(text) if re.match(r"(a number from )?\d+ to \d+($|,)", allowed) else text
     assert len(wanted) > 50
     objects = render("--set-json", f"settings={json.dumps(values)}")
     assert objects.settings() == wanted
 
 
-def test_large_numbers_are_not_rounded():
-    assert render(*values_of("guard-only")).settings()["GUARD_MAX_BODY_BYTES"] == "2097152"
+@pytest.mark.parametrize("text", ["2097152", "0", "100", "0.5", "0.000001", "20.05"])
+def test_numbers_are_written_as_they_were(text):
+    """Numbers of a file are floating-point ones to helm."""
+    assert render("--set-json", f"settings.KAFKA_PROPERTY_LINGER_MS={text}").settings()["KAFKA_PROPERTY_LINGER_MS"] == text
 
 
 def test_a_default_of_the_chart_can_be_taken_away():

@@ -1,9 +1,8 @@
 """The pods of the chart, with its own commands, in the images of the Containerfile."""
 
-import http.client
-import json
 import re
 import signal
+import subprocess
 import threading
 import uuid
 
@@ -11,24 +10,9 @@ import grpc
 import psycopg2
 import pytest
 
+from calls import a_lock, ask, refuses, waits_for
 from conftest import TOKEN
 from pods import Failed, wait_for
-
-
-def ask(cluster, method, path, body=None, headers=None, seconds=20):
-    connection = http.client.HTTPConnection("127.0.0.1", cluster.http_port, timeout=seconds)
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None,
-                           {"Content-Type": "application/json", **(headers or {})})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def a_lock(**more):
-    return {"tenantId": str(uuid.uuid4()), "roomTypeId": str(uuid.uuid4()), "roomId": str(uuid.uuid4()),
-            "stayStart": "2031-07-01", "stayEnd": "2031-07-04", **more}
 
 
 def test_the_job_migrates_once(make_cluster, migrated):
@@ -67,6 +51,13 @@ def test_programs_have_no_rights(guard):
         assert {int(status[kind], 16) for kind in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
         assert status["NoNewPrivs"] == "1"
         assert container.execute(["/bin/sh", "-c", "echo x >/etc/x || echo x >/x || echo x >/var/x"], 10)[0] != 0
+
+
+def test_nobody_can_become_somebody_else(images):
+    for image in images.values():
+        found = subprocess.run(["find", image.root, "-xdev", "-type", "f", "-perm", "/6000"], text=True, check=True,
+                               capture_output=True).stdout
+        assert found == ""
 
 
 def test_tokens_are_for_the_account_alone(guard):
@@ -124,24 +115,39 @@ def test_a_pod_that_is_to_end_finishes_what_it_has(make_cluster, outside, migrat
     assert "draining" in guards.text()
 
 
-def waits_for(outside, pid):
-    """Whether somebody waits for what this session of the database holds."""
-    with psycopg2.connect(outside.owner_dsn) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", (pid,))
-        found = cursor.fetchone()[0]
-    connection.close()
-    return found > 0
+def test_pods_are_replaced_without_a_failed_request(make_cluster, migrated):
+    """Callers go on to the old pod until they have noticed that it goes, which takes a part of preStopSeconds."""
+    old, new = make_cluster(), make_cluster()
+    pod = old.pod("availability-guard").start().wait_ready()
+    new.pod("availability-guard").start().wait_ready()
+    target, ended, answers = [old], threading.Event(), []
 
+    def call():
+        while not ended.is_set():
+            try:
+                answers.append((target[0], ask(target[0], "POST", "/v1/locks", a_lock())[0]))
+            except OSError as error:
+                answers.append((target[0], error))
 
-def refuses(port):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.connect()
-    except ConnectionRefusedError:
-        return True
-    finally:
-        connection.close()
-    return False
+    def count(cluster):
+        return sum(which is cluster for which, _ in list(answers))
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    wait_for(lambda: count(old) > 100, 30, "calls of the old pod")
+    killed = []
+    stop = threading.Thread(target=lambda: killed.extend(pod.stop()))
+    stop.start()
+    before = count(old)
+    wait_for(lambda: count(old) > before + 10, 30, "calls of the pod that goes")
+    target[0] = new
+    stop.join()
+    wait_for(lambda: count(new) > 100, 30, "calls of the new pod")
+    ended.set()
+    for caller in callers:
+        caller.join()
+    assert {answer for _, answer in answers} == {200}
+    assert killed == []
 
 
 @pytest.mark.parametrize("variable, value, words", [

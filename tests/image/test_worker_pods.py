@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
+from calls import a_lock, ask
 from conftest import TOKEN
 from pods import wait_for
-from test_guard_pod import a_lock, ask
 
 WORKERS = ("sweeper", "relay", "notifier", "commands")
 

@@ -3,7 +3,7 @@
 {{/* A value as the text of an environment variable. Numbers of a values file are floating-point ones, which would be
      printed as 1.048576e+06. */}}
 {{- define "availability-guard.text" -}}
-{{- if kindIs "float64" . }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end }}
+{{- if kindIs "float64" . }}{{ printf "%.6f" . | regexFind "^[0-9]+(\\.[0-9]*[1-9])?" }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 
 {{/* (dict "root" $ "name" "PORT" "default" 3800): a setting as it will be. */}}
