@@ -146,7 +146,7 @@ def test_policies_name_ports_that_pods_have(rendered):
 
 def test_the_migration_needs_nothing_of_the_release(rendered):
     job = next(item for item in rendered if item["kind"] == "Job")
-    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade,pre-rollback"
     pod = job["spec"]["template"]["spec"]
     assert pod.get("serviceAccountName", "default") not in rendered.of("ServiceAccount")
     own = set(rendered.of("ConfigMap"))
