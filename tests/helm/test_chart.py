@@ -122,11 +122,10 @@ def test_autoscaler_and_budget_are_those_of_the_guard(rendered):
         assert len(found) == 1 and "app.kubernetes.io/component" in budget["spec"]["selector"]["matchLabels"]
 
 
-def test_policies_hold_for_all_pods(rendered):
-    policies = rendered.of("NetworkPolicy")
-    if not policies:
-        pytest.skip("switched off")
-    closing = [policy["spec"] for policy in policies.values()
+@pytest.mark.parametrize("name", ["default", "everything", "production"])
+def test_policies_hold_for_all_pods(name, request):
+    rendered = request.getfixturevalue(name)
+    closing = [policy["spec"] for policy in rendered.of("NetworkPolicy").values()
                if set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}]
     assert len(closing) == 1 and "ingress" not in closing[0]
     for name, pod in rendered.pods().items():

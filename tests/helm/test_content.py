@@ -145,6 +145,13 @@ def test_without_a_relay_nothing_fills_the_outbox():
     assert render("--set", f"relay.enabled=false,settings.{name}=true").settings()[name] == "true"
 
 
+def test_nobody_answers_for_metrics_that_are_not_kept():
+    """Its probe would have it started again and again."""
+    objects = render("--set", "settings.GUARD_METRICS_ENABLED=false")
+    assert not [name for name, which in everybody(objects) if which == "metrics"]
+    assert "availability-guard-metrics" not in objects.of("Service")
+
+
 def test_pods_are_replaced_when_settings_change(default):
     other = render("--set", "settings.LOG_LEVEL=debug")
     for name in default.of("Deployment"):

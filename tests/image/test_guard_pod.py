@@ -22,6 +22,13 @@ def test_the_job_migrates_once(make_cluster, migrated):
     assert status == 0 and "nothing to apply" in output
 
 
+def test_a_wrong_password_of_the_owner_is_told(make_cluster, migrated):  # pylint: disable=unused-argument
+    cluster = make_cluster()
+    cluster.secrets["availability-guard-database-owner"] = {"password": "another"}
+    status, output = cluster.pod("availability-guard-migration").run()
+    assert status == 1 and 'password authentication failed for user "guard_owner"' in output
+
+
 def test_helm_test_passes(guard):
     status, output = guard.pod("availability-guard-test").run()
     assert status == 0, output

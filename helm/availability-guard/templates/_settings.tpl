@@ -27,6 +27,12 @@
 {{- if eq $value "true" }}true{{ end }}
 {{- end }}
 
+{{/* Whether workers have somebody beside them who answers for their metrics: "true", or nothing. */}}
+{{- define "availability-guard.workerMetricsOn" -}}
+{{- $counting := include "availability-guard.setting" (dict "root" . "name" "GUARD_METRICS_ENABLED" "default" true) }}
+{{- if and .Values.metrics.workers (eq $counting "true") }}true{{ end }}
+{{- end }}
+
 {{/* Where traces go, or nothing. */}}
 {{- define "availability-guard.tracesEndpoint" -}}
 {{- $all := include "availability-guard.setting" (dict "root" . "name" "OTEL_EXPORTER_OTLP_ENDPOINT" "default" .Values.tracing.endpoint) }}

@@ -18,7 +18,7 @@ spec:
   template:
     metadata:
       {{- include "availability-guard.podMetadata" . | nindent 6 }}
-        {{- if $root.Values.metrics.workers }}
+        {{- if include "availability-guard.workerMetricsOn" $root }}
         availability-guard/metrics: worker
         {{- end }}
     spec:
@@ -50,13 +50,13 @@ spec:
             {{- with $root.Values.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
-        {{- if $root.Values.metrics.workers }}
+        {{- if include "availability-guard.workerMetricsOn" $root }}
         {{- include "availability-guard.workerMetrics" $root | nindent 8 }}
         {{- end }}
         {{- include "availability-guard.traceExporter" $root | nindent 8 }}
       volumes:
         {{- include "availability-guard.runtimeVolume" $root | nindent 8 }}
-        {{- if $root.Values.metrics.workers }}
+        {{- if include "availability-guard.workerMetricsOn" $root }}
         - name: metrics
           configMap:
             name: {{ include "availability-guard.fullname" $root }}-metrics
