@@ -7,6 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2]
 PAGES = sorted(page for page in [SOURCE / "README.md", SOURCE / "CONTRIBUTING.md",
+                                 SOURCE / "helm/availability-guard/README.md",
                                  *(SOURCE / "docs").rglob("*.md")])
 
 FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
