@@ -9,6 +9,7 @@
 #include "guard/lock_routes.h"
 #include "guard/metrics_routes.h"
 #include "guard/notification_routes.h"
+#include "guard/openapi_routes.h"
 
 typedef void route(struct exchange *x);
 
@@ -77,6 +78,10 @@ static const struct path {
      ANYBODY,
      "GET, HEAD",
      {[HTTP_GET] = {metrics_routes_all, METRICS_OPERATION_METRICS}}},
+    {"/openapi.json",
+     ANYBODY,
+     "GET, HEAD",
+     {[HTTP_GET] = {openapi_routes_document, METRICS_OPERATION_OTHER}}},
 };
 
 static bool starts_with(struct text_span text, const char *start, size_t length) {
