@@ -497,39 +497,26 @@ class System:
 
     def render_nginx(self):
         """Write nginx's configuration from the templates; nginx itself checks it."""
-        for template in self._templates():
-            done = subprocess.run([self.program("availability-guard"), "-r", template],
-                                  env=self.env, text=True, capture_output=True, check=False)
-            if done.returncode:
-                raise PartFailed(f"{template} cannot be rendered:\n{done.stderr.strip()}")
-            self._write_rendered(self.state_dir / "nginx" / template.name.removesuffix(".in"),
-                                 done.stdout)
+        templates, render = self._templates()
+        done = subprocess.run(
+            [render, self.program("availability-guard"), templates, self.state_dir / "nginx",
+             *([str(self._user.gid)] if self._user else [])],
+            env=self.env, text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise PartFailed(f"the templates in {templates} cannot be rendered:\n{done.stderr.strip()}")
         done = subprocess.run([*self._nginx_argv(), "-t", "-q"], text=True, capture_output=True,
                               check=False, **self._drop())
         if done.returncode:
             raise PartFailed(f"nginx refuses its configuration:\n{done.stderr.strip()}")
 
     def _templates(self):
-        for folder in (self.source_dir / "conf/nginx",
-                       self.build_dir / "share/availability-guard/nginx"):
-            found = sorted(folder.glob("*.conf.in"))
-            if found:
-                return found
+        """(their folder, what renders them)"""
+        for templates, render in ((self.source_dir / "conf/nginx", self.source_dir / "conf/nginx/render"),
+                                  (self.build_dir / "share/availability-guard/nginx",
+                                   self.build_dir / "libexec/availability-guard/render")):
+            if render.exists():
+                return templates, render
         raise PartFailed("no templates of nginx's configuration")
-
-    def _write_rendered(self, path, content):
-        """What holds tokens is readable by the account that nginx runs as, and by nobody else,
-        from the first byte on."""
-        secret = "tokens" in path.name
-        fresh = path.with_name(path.name + ".new")
-        fresh.unlink(missing_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w",
-                  encoding="utf-8") as file:
-            file.write(content)
-            if secret and self._user:
-                os.fchown(file.fileno(), -1, self._user.gid)
-            os.fchmod(file.fileno(), 0o640 if secret else 0o644)
-        fresh.replace(path)
 
     def _drop(self):
         return self._user.popen_arguments() if self._user else {}

@@ -19,6 +19,7 @@
 #define EXIT_USAGE 2
 
 static volatile sig_atomic_t stop_signals;
+static volatile sig_atomic_t handed_over;
 static volatile sig_atomic_t reload_signals;
 
 /* Of the program at work, for what may change meanwhile. */
@@ -27,6 +28,15 @@ static const struct settings *present;
 static void note_stop(int signal_number) {
     (void)signal_number;
     stop_signals++;
+}
+
+static void note_hand_over(int signal_number) {
+    (void)signal_number;
+    handed_over = 1;
+}
+
+bool program_is_to_hand_over(void) {
+    return handed_over != 0;
 }
 
 static void note_reload(int signal_number) {
@@ -73,8 +83,11 @@ int program_stop_signals(void) {
 static const struct {
     int number;
     void (*note)(int signal_number);
-} HANDLED[] = {
-    {SIGTERM, note_stop}, {SIGINT, note_stop}, {SIGQUIT, note_stop}, {SIGHUP, note_reload}};
+} HANDLED[] = {{SIGTERM, note_stop},
+               {SIGINT, note_stop},
+               {SIGQUIT, note_stop},
+               {SIGHUP, note_reload},
+               {SIGUSR1, note_hand_over}};
 
 /* Blocks the signals that are handled, but in the mask that is returned. SIGPIPE would end the
  * process whenever a peer hangs up. */

@@ -49,4 +49,8 @@ MUST_CHECK int program_run(const struct program *program, int argc, char **argv)
  */
 int program_stop_signals(void);
 
+/* Whether the program was told that others do its work from now on (SIGUSR1): take nothing
+ * new, finish what is there. */
+bool program_is_to_hand_over(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "commands/performer.h"
@@ -44,6 +45,7 @@ static bool loop(struct performer *p, struct poller *poller, const sigset_t *mas
 /* A manager of services would start it again and again if it ended. */
 static bool idle(struct poller *poller, const sigset_t *mask) {
     log_info("commands are disabled: nothing is done");
+    notify_manager("READY=1");
     process_tick(mono_now());
     while (program_stop_signals() == 0) {
         if (!wait(poller, MONO_NEVER, mask))
@@ -64,6 +66,7 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
     if (!settings->availability_guard_commands_enabled) {
         fine = idle(&poller, mask);
     } else if (performer_init(&performer, &poller, settings, conninfo)) {
+        notify_manager("READY=1");
         fine = loop(&performer, &poller, mask);
         performer_exit(&performer);
     }

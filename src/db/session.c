@@ -193,8 +193,11 @@ static void begin_preparing(struct session *s) {
     if (version != s->options.schema_version) {
         char message[128];
         snprintf(message, sizeof message,
-                 "the schema has version %ld, this program works with version %d", version,
-                 s->options.schema_version);
+                 "the schema has version %ld, this program works with version %d: %s", version,
+                 s->options.schema_version,
+                 version < s->options.schema_version
+                     ? "run availability-guard-migrate"
+                     : "install the programs that belong to it");
         fail(s, SESSION_PROBLEM_SCHEMA, message);
         return;
     }

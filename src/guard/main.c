@@ -3,17 +3,22 @@
  * as one batch, answer what came back, sleep.
  *
  * It is started with its listening socket as descriptor 0 (spawn-fcgi), several of it at once
- * (multiwatch). SIGTERM drains it: it stops accepting, answers what it has, and exits.
+ * (multiwatch). SIGTERM drains it: it stops accepting, answers what it has, and exits. SIGUSR1 has
+ * it hand over: it stops accepting, serves the connections that it has until nginx closes them, and
+ * exits. No request is lost then: nginx never sends one on a connection that it has closed itself.
  */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
+#include "db/diagnosis.h"
 #include "domain/dispatcher.h"
+#include "domain/statements.h"
 #include "guard/connection.h"
 #include "guard/listener.h"
 #include "metrics/metrics.h"
@@ -23,6 +28,10 @@
 
 #define PROGRAM "availability-guard"
 
+/* How long connections are served after handing over. nginx closes each sooner: see keepalive_time
+ * and keepalive_timeout in availability-guard.conf. */
+#define HAND_OVER_MS 60000
+
 struct guard {
     struct poller poller;
     struct conninfo conninfo;
@@ -30,6 +39,7 @@ struct guard {
     struct exchange_context context;
     struct connection_pool pool;
     struct listener listener;
+    mono_time hand_over_until; /* MONO_NEVER: nobody has taken over */
     mono_time drain_until;
 };
 
@@ -97,14 +107,22 @@ static void begin_draining(struct guard *g, const struct settings *settings) {
     connection_pool_drain(&g->pool);
 }
 
+static void hand_over(struct guard *g) {
+    log_info("handing over: %zu connections", g->pool.count);
+    g->hand_over_until = mono_after_ms(mono_now(), HAND_OVER_MS);
+    listener_exit(&g->listener);
+}
+
 /* Whether to go on. */
 static bool heed_signals(struct guard *g, const struct settings *settings) {
     const int signals = program_stop_signals();
-    if (signals == 0)
-        return true;
-    if (!g->pool.draining)
+    if (mono_is_never(g->hand_over_until) && program_is_to_hand_over())
+        hand_over(g);
+    if (!g->pool.draining && (signals > 0 || !mono_is_before(mono_now(), g->hand_over_until)))
         begin_draining(g, settings);
-    return signals == 1 && g->pool.count > 0 && mono_is_before(mono_now(), g->drain_until);
+    if (g->pool.draining)
+        return signals <= 1 && g->pool.count > 0 && mono_is_before(mono_now(), g->drain_until);
+    return mono_is_never(g->hand_over_until) || g->pool.count > 0;
 }
 
 static void show_connections(const struct guard *g) {
@@ -118,11 +136,14 @@ static mono_time deadline(const struct guard *g) {
     mono_time due =
         mono_earlier(dispatcher_deadline(&g->dispatcher), listener_deadline(&g->listener));
     due = mono_earlier(due, mono_earlier(process_deadline(), tracing_deadline()));
+    due = mono_earlier(due, g->pool.draining ? MONO_NEVER : g->hand_over_until);
     return mono_earlier(due, g->drain_until);
 }
 
 static bool run(struct guard *g, const struct settings *settings, const sigset_t *mask) {
+    g->hand_over_until = MONO_NEVER;
     g->drain_until = MONO_NEVER;
+    notify_manager("READY=1");
     while (heed_signals(g, settings)) {
         /* Before it sleeps, not after: what a drain has found is in the queue, and nothing may
          * follow that would wake the process. */
@@ -163,12 +184,20 @@ static const char *check(const struct settings *settings) {
                : recipients_check_setting(settings->availability_guard_notification_recipients);
 }
 
+static bool check_database(const struct settings *settings, const sigset_t *mask) {
+    (void)mask;
+    return diagnosis_run(settings, STATEMENTS_SCHEMA_VERSION, stdout);
+}
+
 int main(int argc, char **argv) {
     const struct program program = {
         .name = PROGRAM,
         .purpose = "serves FastCGI on descriptor 0, with settings from the environment",
         .check = check,
         .serve = serve,
+        .commands = {{"check-database",
+                      "look once whether the database can be worked with, and exit",
+                      check_database}},
     };
     return program_run(&program, argc, argv);
 }

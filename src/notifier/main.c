@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
@@ -46,6 +47,7 @@ static bool loop(struct notifier *n, struct poller *poller, const sigset_t *mask
 /* A manager of services would start it again and again if it ended. */
 static bool idle(struct poller *poller, const sigset_t *mask) {
     log_info("the consumer is disabled: nothing is done");
+    notify_manager("READY=1");
     process_tick(mono_now());
     while (program_stop_signals() == 0) {
         if (!wait(poller, MONO_NEVER, mask))
@@ -68,6 +70,7 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
     } else if (notifier_init(&notifier, &poller, settings, conninfo)) {
         if (settings->availability_guard_notification_dry_run)
             log_info("dry run: what would be sent is logged, and nothing is sent");
+        notify_manager("READY=1");
         fine = loop(&notifier, &poller, mask);
         notifier_exit(&notifier);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
@@ -37,6 +38,8 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
     }
     bool fine = relay_init(&relay, &poller, settings, conninfo);
     const bool begun = fine;
+    if (begun)
+        notify_manager("READY=1");
     while (fine && heed_signals(&relay)) {
         const mono_time now = mono_now();
         relay_tick(&relay, now);

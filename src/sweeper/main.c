@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "db/conninfo.h"
@@ -25,6 +26,7 @@ static bool run(const struct settings *settings, const struct conninfo *conninfo
         return false;
     }
     sweeper_init(&sweeper, &poller, settings, conninfo);
+    notify_manager("READY=1");
     bool fine = true;
     while (fine && program_stop_signals() == 0) {
         if (poller_wait(&poller, deadline(&sweeper), mask) < 0 && errno != EINTR) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/poller.h"
 #include "base/program.h"
 #include "metrics/metrics.h"
@@ -36,6 +37,7 @@ static bool loop(struct exporter *e, struct poller *poller, const sigset_t *mask
 /* A manager of services would start it again and again if it ended. */
 static bool idle(struct poller *poller, const sigset_t *mask) {
     log_info("no endpoint is set, or the SDK is disabled: nothing is done");
+    notify_manager("READY=1");
     process_tick(mono_now());
     while (program_stop_signals() == 0) {
         if (!wait(poller, MONO_NEVER, mask))
@@ -57,6 +59,7 @@ static bool serve(const struct settings *settings, const sigset_t *mask) {
     if (!tracing_is_wanted(settings)) {
         fine = idle(&poller, mask);
     } else if (exporter_init(&exporter, &poller, settings)) {
+        notify_manager("READY=1");
         fine = loop(&exporter, &poller, mask);
         exporter_exit(&exporter);
     }

@@ -16,7 +16,9 @@ USAGE = {"availability-guard.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-relay.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-sweeper.8": SOURCE / "src" / "base" / "program.c",
          "availability-guard-trace-exporter.8": SOURCE / "src" / "base" / "program.c",
-         "availability-guard-migrate.8": SOURCE / "sql" / "migrate"}
+         "availability-guard-migrate.8": SOURCE / "sql" / "migrate",
+         "availability-guard-pool.8": SOURCE / "src" / "pool" / "main.c",
+         "availability-guardctl.8": SOURCE / "conf" / "service" / "availability-guardctl.in"}
 
 
 def test_there_is_a_page_for_each_program():
@@ -41,6 +43,11 @@ def test_the_options_are_those_of_the_usage(page):
     if page.name == "availability-guard-migrate.8":
         usage = text[text.index("usage: migrate"):text.index("END\n}")]
         taken = {"-" + name for name in re.findall(r"--([a-z-]+)", usage)}
+    elif page.name == "availability-guardctl.8":
+        taken = {"q", "-remove", "-help"}
+        assert all(f"-{option}" in text for option in taken)
+    elif page.name == "availability-guard-pool.8":
+        taken = set(re.findall(r'"  -([a-zA-Z]) ', text))
     else:
         taken = set(re.findall(r'"  -([a-zA-Z]) ', text))
         program = page.name.removeprefix("availability-guard").removesuffix(".8").strip("-")

@@ -67,6 +67,7 @@ def test_all_names_in_the_pages_exist(program):
     known = {name for name, _, _ in settings_of_program(program)}
     known |= {"GUARD_ANSWER_TIMEOUT_MS", "NGINX_READ_TIMEOUT_MS",  # for templates
               "GUARD_SQL_DIR", "GUARD_MIGRATE_LOCK_TIMEOUT_MS",  # of sql/migrate
+              "GUARD_CONFIG_DIR",  # of availability-guardctl
               "AVAILABILITY_GUARD_FAILOPEN",  # the example of a mistake
               # other words that look like settings
               "DB_", "AVAILABILITY_GUARD_", "AVAILABILITY_GUARD_NOTIFICATION"}
@@ -77,3 +78,30 @@ def test_all_names_in_the_pages_exist(program):
                for name in looks_so.findall(page.read_text(encoding="utf-8"))
                if name not in known}
     assert not unknown
+
+
+def made(kind):
+    done = subprocess.run([SOURCE / "conf/service/settings-pages", kind], text=True, check=True,
+                          input=PAGE.read_text(encoding="utf-8"), stdout=subprocess.PIPE)
+    return done.stdout
+
+
+def test_the_files_of_an_installation_have_every_setting_with_its_default(program):
+    """Those that are secret in a file of their own."""
+    settings, secrets = ([tuple(line[1:].split("=", 1)) for line in made(kind).splitlines()
+                          if re.match(r"#[A-Z][A-Z0-9_]*=", line)] for kind in ("settings", "secrets"))
+    listed = [(name, default) for name, default, _ in settings_of_program(program)]
+    assert sorted(settings + secrets) == sorted(listed)
+    table = (SOURCE / "src/base/settings.h").read_text(encoding="utf-8")
+    row = re.compile(r'X\(([A-Z0-9_]+),(?:(?!X\().)*?,[\s\\]*(true|false),[\s\\]*"', re.DOTALL)
+    hidden = {name for name, secret in row.findall(table) if secret == "true"}
+    assert len(row.findall(table)) == len(listed)
+    assert {name for name, _ in secrets} == hidden
+
+
+def test_the_manual_page_of_the_settings_has_every_setting(program):
+    page = made("man")
+    assert re.findall(r"^\.It Ev (\w+)$", page, re.MULTILINE) == \
+        [name for name, _, _ in settings_of_program(program)]
+    done = subprocess.run(["mandoc", "-Tlint"], input=page, text=True, check=False, capture_output=True)
+    assert not [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
