@@ -195,9 +195,8 @@ static void begin_preparing(struct session *s) {
         snprintf(message, sizeof message,
                  "the schema has version %ld, this program works with version %d: %s", version,
                  s->options.schema_version,
-                 version < s->options.schema_version
-                     ? "run availability-guard-migrate"
-                     : "install the programs that belong to it");
+                 version < s->options.schema_version ? "run availability-guard-migrate"
+                                                     : "install the programs that belong to it");
         fail(s, SESSION_PROBLEM_SCHEMA, message);
         return;
     }

@@ -9,6 +9,8 @@ import time
 import urllib.parse
 from decimal import Decimal
 
+from contract import check_documented
+
 # nginx closes a kept connection that has been idle for long. A new one is opened
 # well before that, so that no request meets a connection that is just closing.
 IDLE_SECONDS_MAX = 5.0
@@ -110,8 +112,10 @@ class Client:
             self.close()
             raise
         self.used_at = time.monotonic()
-        return Answer(response.status, header_table(response.getheaders()), received,
-                      self.used_at - started)
+        answer = Answer(response.status, header_table(response.getheaders()), received,
+                        self.used_at - started)
+        check_documented(method, path, answer)
+        return answer
 
     def get(self, path, **kwargs):
         return self.request("GET", path, **kwargs)

@@ -18,7 +18,7 @@ class Pool:
     def __init__(self, stack, system, folder, command):
         self.path = folder / "guard.sock"
         self.fails = folder / "fails"
-        listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(self.path))
         listening.listen()
         self._manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -26,7 +26,8 @@ class Pool:
         self._manager.settimeout(30)
         self.log = folder / "log"
         environment = {**system.env, "NOTIFY_SOCKET": str(folder / "notify")}
-        with open(self.log, "wb") as log:
+        # Nobody but the pool has the socket then.
+        with listening, open(self.log, "wb") as log:
             self.process = stack.enter_context(subprocess.Popen(
                 [system.program("availability-guard-pool"), "/bin/sh", "-c",
                  f"[ ! -e {self.fails} ] || exit 2; {command}"],
