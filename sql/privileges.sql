@@ -30,6 +30,8 @@ GRANT SELECT, INSERT ON public.inventory_lock_audits TO :"role";
 GRANT SELECT ON guard.audit_heads TO :"role";
 
 GRANT SELECT, INSERT, DELETE ON guard.outbox, guard.deliveries TO :"role";
+-- The numbers of rows, to be read: guard.outbox_top.
+GRANT SELECT ON SEQUENCE guard.outbox_id_seq TO :"role";
 GRANT UPDATE (state, attempts) ON guard.deliveries TO :"role";
 
 GRANT SELECT, INSERT, DELETE ON guard.performed_commands TO :"role";

@@ -94,7 +94,9 @@ class Postgres:
         settings = {"listen_addresses": "127.0.0.1", "port": self.port,
                     "unix_socket_directories": self._socket_dir, "fsync": "on",
                     "synchronous_commit": "on", "logging_collector": "off",
-                    "log_line_prefix": "%m [%p] %u ", "max_connections": 200, **self._options}
+                    "log_line_prefix": "%m [%p] %u ", "max_connections": 200,
+                    "max_prepared_transactions": 2,  # tests of the outbox prepare some
+                    **self._options}
         argv = [str(self._bin / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             argv += ["-c", f"{name}={value}"]

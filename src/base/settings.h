@@ -217,7 +217,7 @@
     X(RELAY_BATCH, relay_batch, INTEGER, "500", 1, 10000, false,                                   \
       "most events read from the outbox at once")                                                  \
     X(RELAY_IN_FLIGHT_MAX, relay_in_flight_max, INTEGER, "10000", 1, 1000000, false,               \
-      "most events on their way to Kafka")                                                         \
+      "most events of each stream on their way to Kafka")                                          \
     X(RELAY_POLL_INTERVAL_MS, relay_poll_interval_ms, INTEGER, "100", 10, 3600000, false,          \
       "pause between two looks into an outbox that was empty")                                     \
     X(COMMAND_CENTER_TOPIC, command_center_topic, TOPIC, "commands.primary", 1, 249, false,        \

@@ -253,6 +253,10 @@ void flight_drop_taken(struct flight *f) {
     free_rows(&f->leaving);
 }
 
+int64_t flight_lowest(const struct flight *f) {
+    return f->rows.first != NULL ? f->rows.first->id : INT64_MAX;
+}
+
 /* --- trouble ------------------------------------------------------------------------------ */
 
 struct outbox_place flight_place(const struct flight_event *event) {

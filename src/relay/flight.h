@@ -90,6 +90,9 @@ void flight_drop_taken(struct flight *f);
 /* The refused event with the greatest place, or NULL, and how many open ones there are up to it. */
 struct flight_event *flight_last_refused(const struct flight *f, int64_t *span);
 
+/* The smallest number of a row that is known, or INT64_MAX. */
+int64_t flight_lowest(const struct flight *f);
+
 struct outbox_place flight_place(const struct flight_event *event);
 
 /* Forgets all open events, and moves the cursor back to before the first of them. */

@@ -13,22 +13,25 @@
  */
 const char OUTBOX_PREPARE[] =
     "PREPARE " OUTBOX_LEAD " AS SELECT pg_try_advisory_lock(1096237635, 2);"
-    "PREPARE " OUTBOX_WINDOW " AS SELECT pg_current_snapshot()::text;"
-    "PREPARE " OUTBOX_READ " (text, int8, int4, text, int8, int4, int4, int4, int8) AS"
-    " SELECT * FROM guard.read_messages($1::pg_snapshot, $2, $3, $4::pg_snapshot, $5, $6, $7, $8,"
-    "                                   $9);"
+    "PREPARE " OUTBOX_WINDOW " AS SELECT pg_current_snapshot()::text, guard.outbox_top();"
+    "PREPARE " OUTBOX_READ " (bool, int8, text, int8, int4, text, int8, int4, int4, int4, int8) AS"
+    " SELECT * FROM guard.read_stream($1, $2, $3::pg_snapshot, $4, $5, $6::pg_snapshot, $7, $8, $9,"
+    "                                 $10, $11);"
     "PREPARE " OUTBOX_DELETE " (int8[]) AS SELECT guard.delete_events($1);"
-    "PREPARE " OUTBOX_DEPTH " (int4) AS"
+    "PREPARE " OUTBOX_WRITERS " (text) AS"
+    " SELECT top, writers::text, still_open FROM guard.outbox_writers($1::text[]);"
+    "PREPARE " OUTBOX_DEPTH " (int8, int4) AS"
     " SELECT (SELECT coalesce(sum(o.events), 0)::int4"
-    "         FROM (SELECT o.events FROM guard.outbox AS o LIMIT $1) AS o),"
+    "         FROM (SELECT o.events FROM guard.outbox AS o WHERE o.id >= $1 ORDER BY o.id LIMIT $2)"
+    "              AS o),"
     "  coalesce((SELECT (extract(epoch FROM clock_timestamp() - o.created_at) * 1000)::int8"
-    "            FROM guard.outbox AS o ORDER BY o.id LIMIT 1), 0);"
+    "            FROM guard.outbox AS o WHERE o.id >= $1 ORDER BY o.id LIMIT 1), 0);"
     "DO $$ BEGIN EXECUTE 'LISTEN guard_outbox';"
     " EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'no LISTEN: %', SQLERRM; END $$";
 
 enum { BOOL = 16, INT8 = 20, INT4 = 23, TEXT = 25, TIMESTAMPTZ = 1184, UUID = 2950 };
 
-/* Of guard.read_messages(), in its order. */
+/* Of guard.read_stream(), in its order. */
 enum {
     COLUMN_MORE,
     COLUMN_ID,
@@ -90,7 +93,10 @@ void outbox_cursor_reset(struct outbox_cursor *cursor) {
     buffer_clear(&cursor->past);
     cursor->at = BEGINNING;
     cursor->past_to = END;
+    cursor->top = 0;
+    cursor->settled = 0;
     cursor->at_end = true;
+    cursor->moved = true;
 }
 
 void outbox_cursor_free(struct outbox_cursor *cursor) {
@@ -105,15 +111,23 @@ void outbox_cursor_retreat(struct outbox_cursor *cursor, struct outbox_place pla
     if (outbox_is_after(cursor->past_to, before))
         cursor->past_to = before;
     cursor->at_end = false;
+    cursor->moved = true;
 }
 
-bool outbox_take_window(struct outbox_cursor *cursor, const PGresult *result, bool keep_past) {
-    static const unsigned TYPES[] = {TEXT};
-    if (!row_has_types(result, TYPES, 1) || PQntuples(result) != 1)
+bool outbox_take_snapshot(struct outbox_window *window, const PGresult *result) {
+    static const unsigned TYPES[] = {TEXT, INT8};
+    if (!row_has_types(result, TYPES, 2) || PQntuples(result) != 1)
         return false;
-    const struct text_span snapshot = row_text((struct row){result, 0}, 0);
+    const struct row row = {result, 0};
+    window->snapshot = row_text(row, 0);
+    return row_int8(row, 1, &window->top);
+}
+
+bool outbox_cursor_go_on(struct outbox_cursor *cursor, const struct outbox_window *window,
+                         int64_t settled, bool keep_past) {
+    const bool goes_back = window->top < cursor->top; /* somebody has set the sequence */
     struct buffer next = {0};
-    buffer_append(&next, snapshot.data, snapshot.length);
+    buffer_append(&next, window->snapshot.data, window->snapshot.length);
     if (next.failed) {
         buffer_free(&next);
         return false;
@@ -123,10 +137,17 @@ bool outbox_take_window(struct outbox_cursor *cursor, const PGresult *result, bo
     cursor->window = next;
     if (!keep_past)
         buffer_clear(&cursor->past);
-    cursor->at = BEGINNING;
+    cursor->at = goes_back ? BEGINNING : (struct outbox_place){cursor->settled, INT32_MAX};
     cursor->past_to = END;
-    cursor->at_end = false;
+    cursor->top = window->top;
+    cursor->settled = settled;
+    cursor->at_end = cursor->at.id >= cursor->top;
     return true;
+}
+
+void outbox_cursor_pass(struct outbox_cursor *cursor) {
+    cursor->at = (struct outbox_place){cursor->read_to, INT32_MAX};
+    cursor->at_end = cursor->read_to >= cursor->top;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -138,8 +159,14 @@ static void put_snapshot(struct params *p, const struct buffer *snapshot) {
         params_put_text(p, (struct text_span){snapshot->data, snapshot->length});
 }
 
-void outbox_put_read(struct params *p, const struct outbox_cursor *cursor,
+void outbox_put_read(struct params *p, enum outbox_stream stream, struct outbox_cursor *cursor,
                      const struct outbox_limits *limits) {
+    cursor->read_to = cursor->top - cursor->at.id > OUTBOX_READ_SPAN
+                          ? cursor->at.id + OUTBOX_READ_SPAN
+                          : cursor->top;
+    cursor->moved = false;
+    params_put_bool(p, stream == OUTBOX_NOTIFICATION);
+    params_put_int8(p, cursor->read_to);
     put_snapshot(p, &cursor->window);
     params_put_int8(p, cursor->at.id);
     params_put_int4(p, cursor->at.ordinal);
@@ -219,6 +246,16 @@ bool outbox_event_at(const struct outbox_batch *batch, int at, struct buffer *te
         return make_payload(row, event, text);
     read_payload(row, event);
     return true;
+}
+
+bool outbox_take_writers(struct outbox_writers *writers, const PGresult *result) {
+    static const unsigned TYPES[] = {INT8, TEXT, BOOL};
+    if (!row_has_types(result, TYPES, 3) || PQntuples(result) != 1)
+        return false;
+    const struct row row = {result, 0};
+    writers->names = row_text(row, 1);
+    writers->still_open = is_true(row, 2);
+    return row_int8(row, 0, &writers->top);
 }
 
 bool outbox_take_depth(struct outbox_depth *depth, const PGresult *result) {

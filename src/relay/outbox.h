@@ -4,8 +4,15 @@
  *
  * Events are read in windows: what a snapshot sees, in the order of the rows' numbers; then what
  * the next snapshot sees besides. So the events of a lock come in the order in which they came to
- * be, and nothing waits for transactions that stay open: guard.read_messages() in
- * sql/migrations/0010_traces.sql says why. A row holds one event, or many.
+ * be, and nothing waits for transactions that stay open: guard.read_messages()
+ * in sql/migrations/0010_traces.sql says why. A row holds one event, or many, of one stream;
+ * each stream has a cursor of its own.
+ *
+ * Rows that have been deleted stay in the table as long as any transaction might see them, and
+ * reading has to go over them. So a window does not begin at the first number, but behind those
+ * that were settled (mark.h) before the window before began: that one has seen all of these rows
+ * that there will ever be. And each read ends after so many numbers, whether there is anything or
+ * not, so that also the first window, which knows nothing, is read in statements that end in time.
  */
 #ifndef RELAY_OUTBOX_H
 #define RELAY_OUTBOX_H
@@ -26,6 +33,14 @@ struct outbox_place {
     int32_t ordinal; /* in its row, from 1 */
 };
 
+/* Which topic an event is for. What is unknown is read with inventory events. */
+enum outbox_stream {
+    OUTBOX_NOTIFICATION,
+    OUTBOX_INVENTORY,
+    OUTBOX_STREAMS,
+    OUTBOX_UNKNOWN = OUTBOX_STREAMS,
+};
+
 /* What has been seen to: of the window the events up to `at`, and of what the window before saw
  * those up to `past_to`. Make it by outbox_cursor_reset() of zeroed memory. */
 struct outbox_cursor {
@@ -33,15 +48,11 @@ struct outbox_cursor {
     struct buffer past;
     struct outbox_place at;
     struct outbox_place past_to;
-    bool at_end; /* of the window: the next one is due */
-};
-
-/* Which topic an event is for. */
-enum outbox_stream {
-    OUTBOX_NOTIFICATION,
-    OUTBOX_INVENTORY,
-    OUTBOX_UNKNOWN,
-    OUTBOX_STREAMS,
+    int64_t top;     /* the window has no greater number */
+    int64_t settled; /* what was, before the window's snapshot */
+    int64_t read_to; /* the number up to which the read under way goes */
+    bool at_end;     /* of the window: the next one is due */
+    bool moved;      /* since the statement under way was asked: its answer is of no use */
 };
 
 struct outbox_event {
@@ -73,23 +84,34 @@ void outbox_cursor_retreat(struct outbox_cursor *cursor, struct outbox_place pla
 
 /* Asks for a snapshot. */
 #define OUTBOX_WINDOW "snapshot"
+struct outbox_window {
+    struct text_span snapshot; /* points into the result */
+    int64_t top;               /* no row that the snapshot sees has a greater number */
+};
+/* False when the answer has not the form that is known here. */
+MUST_CHECK bool outbox_take_snapshot(struct outbox_window *window, const PGresult *result);
 /*
- * Moves the cursor to the window of this snapshot. keep_past: rows that the window before saw are
- * still there, and must not be read again. False when the answer has not the form that is known
- * here or memory ran out; the cursor stays then.
+ * Moves the cursor to this window; at its end already, if nothing can be in it. settled: what is,
+ * as of before this snapshot. keep_past: rows that the window before saw are still there, and must
+ * not be read again. False when memory ran out; the cursor stays then.
  */
-MUST_CHECK bool outbox_take_window(struct outbox_cursor *cursor, const PGresult *result,
-                                   bool keep_past);
+MUST_CHECK bool outbox_cursor_go_on(struct outbox_cursor *cursor,
+                                    const struct outbox_window *window, int64_t settled,
+                                    bool keep_past);
 
 /* Reads events of the window beyond the cursor. */
 #define OUTBOX_READ "read"
+/* So many numbers at most, whether there is anything or not: a few hundredths of a second. */
+#define OUTBOX_READ_SPAN 50000
 struct outbox_limits {
     int32_t events;
     int32_t payload_bytes; /* longer payloads are not read, only their lengths */
     int64_t bytes;         /* payloads of about this length together, and perhaps one more row */
 };
-void outbox_put_read(struct params *p, const struct outbox_cursor *cursor,
+void outbox_put_read(struct params *p, enum outbox_stream stream, struct outbox_cursor *cursor,
                      const struct outbox_limits *limits);
+/* All that the read gave has been seen to, and there is no more up to where it went. */
+void outbox_cursor_pass(struct outbox_cursor *cursor);
 
 struct outbox_batch {
     const PGresult *result;
@@ -106,8 +128,19 @@ MUST_CHECK bool outbox_event_at(const struct outbox_batch *batch, int at, struct
 /* Takes rows out: an array of their numbers. */
 #define OUTBOX_DELETE "delete"
 
-/* Counts the events of the first OUTBOX_DEPTH_MAX rows and one more, and says how old the first
- * is. */
+/* Asks who may still commit a row, and whether any of some (text of an array) is among them: see
+ * guard.outbox_writers() in sql/migrations/0012_streams.sql. */
+#define OUTBOX_WRITERS "writers"
+struct outbox_writers {
+    int64_t top;            /* the greatest number that has been drawn */
+    struct text_span names; /* of transactions, as text of an array; points into the result */
+    bool still_open;
+};
+/* False when the answer has not the form that is known here. */
+MUST_CHECK bool outbox_take_writers(struct outbox_writers *writers, const PGresult *result);
+
+/* Counts the events of the first OUTBOX_DEPTH_MAX rows and one more from a number on, and says how
+ * old the first is. */
 #define OUTBOX_DEPTH "depth"
 #define OUTBOX_DEPTH_MAX 100000
 struct outbox_depth {

@@ -6,215 +6,45 @@
 
 #include "base/log.h"
 #include "domain/statements.h"
-#include "kafka/consume_span.h"
 #include "metrics/metrics.h"
-#include "relay/produce_span.h"
 
 #define REPORT_EVERY_MS ((int64_t)60 * 1000)
 #define DEPTH_EVERY_MS 5000
-
-/* Payloads in one read: more than enough for a full batch of usual ones. */
-#define READ_BYTES ((int64_t)4 * 1024 * 1024)
-
-/* Of the memory in which payloads are made; usual ones have half a kilobyte. */
-#define PAYLOAD_KEPT_BYTES ((size_t)64 * 1024)
-
-/* Pauses before the next client after a failure. */
-#define PAUSE_FIRST_MS 100
-#define PAUSE_MAX_MS 5000
-
-/* A client that has failed still reports what became of its messages: so long we listen. */
-#define LAST_WORDS_MS 1000
-
-/* A client that is silent for so long, with events in it, is replaced. Kafka may be away, and it
- * does no harm then; or the client may be stuck. */
-#define SILENCE_MS ((int64_t)5 * 60 * 1000)
+#define MARK_EVERY_MS 1000
 
 #define DRAIN_MS 5000
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
+/* --- over the lanes ----------------------------------------------------------------------- */
+
+static int64_t on_their_way(const struct relay *r) {
+    int64_t sum = 0;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        sum += flight_count(&r->lanes[i].flight);
+    return sum;
 }
 
-/* --- what became of events ---------------------------------------------------------------- */
-
-/* Of several failures the refusal of a message counts: that one must be found. */
-static void note_failure(struct relay *r, rd_kafka_resp_err_t error) {
-    if (!r->failed)
-        r->failed_at = mono_now();
-    if (!r->failed || producer_refuses_message(error))
-        r->failure = error;
-    r->failed = true;
+static int64_t relayed(const struct relay *r) {
+    int64_t sum = 0;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        sum += r->lanes[i].relayed;
+    return sum;
 }
 
-static void producer_reported(void *context, void *opaque, rd_kafka_resp_err_t error) {
-    struct relay *r = context;
-    struct flight_event *event = opaque;
-    produce_span_tell(event->span, &event->event_id,
-                      error == RD_KAFKA_RESP_ERR_NO_ERROR ? NULL : rd_kafka_err2name(error));
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        flight_fail(&r->flight, event, producer_refuses_message(error));
-        note_failure(r, error);
-        return;
-    }
-    flight_take(&r->flight, event);
-    r->last_report = mono_now();
-    r->relayed++;
-    metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_SENT, 1);
-    r->full = false;
-    r->pause_ms = 0;
-    if (r->told)
-        log_info("Kafka takes events again");
-    r->told = false;
+static int64_t passed(const struct relay *r) {
+    int64_t sum = 0;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        sum += r->lanes[i].passed;
+    return sum;
 }
 
-/* Its row stays where it is. */
-static void pass_over(struct relay *r, struct flight_event *event, const char *why) {
-    const struct log_subject subject = {.event_id = event->event_id};
-    char id[ID_TEXT_LENGTH + 1];
-    r->passed_count++;
-    metrics_add(METRICS_CELL(relay_events) + METRICS_RELAYED_PASSED_OVER, 1);
-    id_format(&event->event_id, id);
-    log_request(LOG_LEVEL_ERROR, &subject,
-                "event %s, of %" PRId32 " bytes, cannot be sent and stays in the outbox: %s", id,
-                event->bytes, why);
-    flight_pass(&r->flight, event);
-}
-
-/* --- trouble with the client -------------------------------------------------------------- */
-
-static void tell_failure(struct relay *r) {
-    log_write(r->told ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
-              "Kafka takes no events: %s; %" PRId64 " are sent again", rd_kafka_err2str(r->failure),
-              r->flight.open.count);
-    r->told = true;
-}
-
-/* Kafka refuses something in these events for its own sake. The events of a refused batch are all
- * marked: if it is one event only, and the first of those that are open, it is found. */
-static void isolate_refused(struct relay *r) {
-    int64_t span = 0;
-    struct flight_event *last = flight_last_refused(&r->flight, &span);
-    if (span == 1)
-        pass_over(r, last, rd_kafka_err2str(r->failure));
-    if (span <= 1)
-        return;
-    r->singly = true;
-    r->singly_to = flight_place(last);
-    log_warn("Kafka refuses one of %" PRId64 " events, or their number: %s; they are sent one at a"
-             " time",
-             span, rd_kafka_err2str(r->failure));
-}
-
-static void replace_client(struct relay *r, mono_time now) {
-    const bool refused = producer_refuses_message(r->failure);
-    metrics_add(METRICS_CELL(relay_failures), 1);
-    if (refused) {
-        isolate_refused(r);
-    } else {
-        tell_failure(r);
-        r->pause_ms = r->pause_ms == 0 ? PAUSE_FIRST_MS : least(2 * r->pause_ms, PAUSE_MAX_MS);
-    }
-    flight_ground(&r->flight, &r->cursor);
-    producer_drop(&r->producer, refused ? now : mono_after_ms(now, r->pause_ms));
-    r->failed = false;
-    r->full = false;
-    r->next = now;
-}
-
-/* Whether it would be too early to drop the client: it has reports to make. */
-static bool has_last_words(const struct relay *r, mono_time now) {
-    return producer_is_broken(&r->producer) && r->flight.open.count > r->flight.failed &&
-           mono_is_before(now, mono_after_ms(r->failed_at, LAST_WORDS_MS));
-}
-
-static void watch_client(struct relay *r, mono_time now) {
-    if (!r->failed && producer_is_broken(&r->producer))
-        note_failure(r, RD_KAFKA_RESP_ERR__FATAL);
-    if (!r->failed && r->flight.open.count > 0 &&
-        !mono_is_before(now, mono_after_ms(r->last_report, SILENCE_MS)))
-        note_failure(r, RD_KAFKA_RESP_ERR__TIMED_OUT);
-    if (r->failed && !has_last_words(r, now))
-        replace_client(r, now);
-}
-
-static mono_time client_deadline(const struct relay *r) {
-    if (r->failed)
-        return mono_after_ms(r->failed_at, LAST_WORDS_MS);
-    const mono_time made = producer_deadline(&r->producer);
-    return r->flight.open.count > 0 ? mono_earlier(made, mono_after_ms(r->last_report, SILENCE_MS))
-                                    : made;
-}
-
-/* --- sending ------------------------------------------------------------------------------ */
-
-static rd_kafka_resp_err_t send_event(struct relay *r, const struct outbox_event *event,
-                                      struct flight_event *sent) {
-    char event_id[ID_TEXT_LENGTH + 1];
-    char tenant_id[ID_TEXT_LENGTH + 1];
-    char lock_id[ID_TEXT_LENGTH + 1];
-    struct trace trace;
-    produce_span_trace(&trace, event);
-    id_format(&event->event_id, event_id);
-    id_format(&event->tenant_id, tenant_id);
-    id_format(&event->lock_id, lock_id);
-    const struct producer_header headers[] = {
-        {"lock-id", {lock_id, ID_TEXT_LENGTH}},
-        {"tenant-id", {tenant_id, ID_TEXT_LENGTH}},
-        {"event-type", event->type},
-        {"event-id", {event_id, ID_TEXT_LENGTH}},
-        {CONSUME_SPAN_HEADER, trace_context_text(&trace.context)},
-    };
-    const bool traced = trace_context_is_set(&trace.context);
-    const struct producer_message message = {
-        .topic = r->topics[event->stream],
-        .key = {lock_id, ID_TEXT_LENGTH},
-        .value = event->payload,
-        .headers = headers,
-        .header_count = sizeof headers / sizeof *headers - (traced ? 0 : 1),
-        .opaque = sent,
-    };
-    sent->span = produce_span_begin(&trace, message.topic);
-    return producer_send(&r->producer, &message);
-}
-
-/* Whether the event has been seen to: sent, or passed over. If not, nothing after it may be sent.
- */
-static bool see_to(struct relay *r, const struct outbox_event *event) {
-    struct flight_event *added = flight_add(&r->flight, event);
-    if (added == NULL) {
-        r->full = true;
-        return false;
-    }
-    const char *why = NULL;
-    if (r->topics[event->stream] == NULL)
-        why = "no topic is known for its stream";
-    else if (event->payload.data == NULL)
-        why = rd_kafka_err2str(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    if (why == NULL) {
-        const rd_kafka_resp_err_t error = send_event(r, event, added);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return true;
-        if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-            r->full = true;
-        else if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-            why = rd_kafka_err2str(error);
-        else
-            note_failure(r, error);
-    }
-    if (why != NULL)
-        pass_over(r, added, why);
-    else
-        flight_remove(&r->flight, added);
-    return why != NULL;
+static int64_t lowest(const struct relay *r) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        least = lane_lowest(&r->lanes[i]) < least ? lane_lowest(&r->lanes[i]) : least;
+    return least;
 }
 
 /* --- answers of the database -------------------------------------------------------------- */
-
-/* Asks again after a while. */
-static void rest(struct relay *r) {
-    r->next = mono_after_ms(mono_now(), r->poll_ms);
-}
 
 /* Who does not lead knows nothing of the outbox. */
 static void show_lead(bool leads) {
@@ -226,76 +56,44 @@ static void show_lead(bool leads) {
 }
 
 static void take_lead(struct relay *r, const PGresult *result) {
+    const mono_time now = mono_now();
     if (!outbox_leads(result)) {
-        rest(r);
+        r->next_lead = mono_after_ms(now, r->poll_ms);
         return;
     }
     log_info("this process leads");
     r->state = RELAY_LEADING;
-    outbox_cursor_reset(&r->cursor);
-    r->passed_count = 0;
-    r->relayed = 0;
-    r->singly = false;
-    r->next_delete = mono_now();
-    r->next_depth = r->next_delete;
+    mark_reset(&r->mark);
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_lead(&r->lanes[i], now);
+    r->next_mark = now;
+    r->next_depth = now;
     show_lead(true);
 }
 
-/* Nothing of the window before must be read again, but what is gone or was forgotten. */
+static void rest(struct relay *r) {
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_rest(&r->lanes[i]);
+}
+
 static void take_window(struct relay *r, const PGresult *result) {
-    const bool keep_past = flight_count(&r->flight) > 0 || r->passed_count > 0;
-    if (!outbox_take_window(&r->cursor, result, keep_past)) {
+    struct outbox_window window;
+    if (!outbox_take_snapshot(&window, result)) {
         log_error("the database answered with a snapshot in a form not known here");
         rest(r);
+        return;
     }
-    r->singly = false;
+    mark_see(&r->mark, window.top);
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_take_window(&r->lanes[i], &window, r->mark.settled);
 }
 
-/* Sends the events of the batch, up to the first one that cannot be sent now. Returns how many have
- * been seen to. */
-static int send_events(struct relay *r, const struct outbox_batch *batch) {
-    struct outbox_event event;
-    int at = 0;
-    if (r->flight.open.count == 0)
-        r->last_report = mono_now();
-    for (; at < batch->count; at++) {
-        if (!outbox_event_at(batch, at, &r->payload, &event)) {
-            r->full = true;
-            break;
-        }
-        if (!flight_is_done(&r->flight, event.place) && !see_to(r, &event))
-            break;
-        r->cursor.at = event.place;
-    }
-    buffer_shrink(&r->payload, PAYLOAD_KEPT_BYTES);
-    if (r->singly && !outbox_is_after(r->singly_to, r->cursor.at))
-        r->singly = false;
-    return at;
-}
-
-/* Reads on at once if there is more, else begins the next window after a while. */
-static void send_batch(struct relay *r, const struct outbox_batch *batch) {
-    const int seen_to = send_events(r, batch);
-    const bool cut = seen_to < batch->count;
-    if (seen_to > 0)
-        log_debug("sent %d events", seen_to);
-    if (cut && r->full && r->flight.open.count == 0) {
-        rest(r); /* no report will come that could make room */
-    } else if (!cut && !batch->more) {
-        r->cursor.at_end = true;
-        if (!r->notified)
-            rest(r);
-    }
-}
-
-static void take_read(struct relay *r, const PGresult *result) {
-    struct outbox_batch batch;
-    if (!outbox_take_read(&batch, result)) {
-        log_error("the database answered a read in a form not known here");
-        rest(r);
-    } else if (r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed) {
-        send_batch(r, &batch);
-    } /* else it is read again, or not at all */
+static void take_writers(struct relay *r, const PGresult *result) {
+    struct outbox_writers writers;
+    if (outbox_take_writers(&writers, result))
+        mark_take(&r->mark, &writers);
+    else
+        log_error("the database named writers in a form not known here");
 }
 
 static void take_depth(struct relay *r, const PGresult *result) {
@@ -311,54 +109,59 @@ static void take_depth(struct relay *r, const PGresult *result) {
     const bool more = depth.events > OUTBOX_DEPTH_MAX;
     log_info("relayed %" PRId64 " events; %s%" PRId32 " in the outbox, the first %" PRId64
              " ms old; %" PRId64 " cannot be sent",
-             r->relayed, more ? "more than " : "", more ? OUTBOX_DEPTH_MAX : depth.events,
-             depth.oldest_ms, r->passed_count);
-    r->relayed = 0;
+             relayed(r), more ? "more than " : "", more ? OUTBOX_DEPTH_MAX : depth.events,
+             depth.oldest_ms, passed(r));
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        r->lanes[i].relayed = 0;
     r->report_due = false;
 }
 
-static void take_refusal(struct relay *r, const PGresult *result) {
+static void take_refusal(struct relay *r, enum relay_question question, const PGresult *result) {
     log_error("the database refused the relay: %s",
               PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-    rest(r);
-    r->next_delete = r->next;
+    r->next_lead = mono_after_ms(mono_now(), r->poll_ms);
+    if (question == RELAY_ASKED_READ || question == RELAY_ASKED_DELETE)
+        lane_rest(r->lane);
+    else if (question == RELAY_ASKED_WINDOW)
+        rest(r);
+}
+
+static void take_answer(struct relay *r, enum relay_question question, const PGresult *result) {
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        take_refusal(r, question, result);
+    else if (question == RELAY_ASKED_LEAD)
+        take_lead(r, result);
+    else if (question == RELAY_ASKED_WINDOW)
+        take_window(r, result);
+    else if (question == RELAY_ASKED_READ)
+        lane_take_read(r->lane, result);
+    else if (question == RELAY_ASKED_DELETE)
+        lane_take_delete(r->lane);
+    else if (question == RELAY_ASKED_WRITERS)
+        take_writers(r, result);
+    else
+        take_depth(r, result);
 }
 
 static void session_answered(void *context, PGresult *result) {
     struct relay *r = context;
     const enum relay_question question = r->question;
     r->question = RELAY_ASKED_NOTHING;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        take_refusal(r, result);
-    else if (question == RELAY_ASKED_LEAD)
-        take_lead(r, result);
-    else if (question == RELAY_ASKED_WINDOW)
-        take_window(r, result);
-    else if (question == RELAY_ASKED_READ)
-        take_read(r, result);
-    else if (question == RELAY_ASKED_DELETE)
-        flight_drop_taken(&r->flight);
-    else
-        take_depth(r, result);
+    take_answer(r, question, result);
     PQclear(result);
 }
 
-/* With the connection the lead is gone too. The places of events mean nothing to whatever server
- * the next connection leads to. */
+/* With the connection the lead is gone too. */
 static void follow(struct relay *r) {
-    if (flight_count(&r->flight) > 0)
-        log_info("%" PRId64 " events were on their way: some may be sent twice",
-                 flight_count(&r->flight));
-    if (r->flight.open.count > 0)
-        producer_drop(&r->producer, mono_now());
-    flight_clear(&r->flight);
+    if (on_their_way(r) > 0)
+        log_info("%" PRId64 " events were on their way: some may be sent twice", on_their_way(r));
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_follow(&r->lanes[i]);
     r->question = RELAY_ASKED_NOTHING;
-    r->failed = false;
-    r->full = false;
     r->report_due = false;
     r->state =
         r->state == RELAY_LEADING || r->state == RELAY_FOLLOWING ? RELAY_FOLLOWING : RELAY_DONE;
-    r->next = mono_now();
+    r->next_lead = mono_now();
     show_lead(false);
 }
 
@@ -370,68 +173,72 @@ static void session_failed(void *context) {
     follow(context);
 }
 
+/* There is word of announcements only. */
 static void session_notified(void *context) {
     struct relay *r = context;
-    r->notified = true;
-    if (r->state == RELAY_LEADING)
-        r->next = mono_now();
+    lane_notify(&r->lanes[OUTBOX_NOTIFICATION]);
 }
 
 /* --- what to ask next --------------------------------------------------------------------- */
 
-/* When nothing is on its way and nothing to be deleted, what counts is the beginning of a row whose
- * end is yet to be read. */
-static bool has_room(const struct relay *r) {
-    if (r->flight.open.count == 0 && !flight_can_delete(&r->flight))
-        return true;
-    if (r->singly)
-        return r->flight.open.count == 0;
-    return r->in_flight_max - flight_count(&r->flight) >= least(r->batch, r->in_flight_max) &&
-           r->flight.bytes + READ_BYTES <= RELAY_IN_FLIGHT_BYTES &&
-           (!r->full || r->flight.open.count == 0);
+static bool is_due(mono_time at, mono_time now) {
+    return !mono_is_before(now, at);
 }
 
-static bool may_read(const struct relay *r) {
-    return r->state == RELAY_LEADING && producer_is_up(&r->producer) && !r->failed && has_room(r);
-}
-
-static enum relay_question choose(const struct relay *r, mono_time now) {
-    const bool due = !mono_is_before(now, r->next);
-    if (r->state == RELAY_FOLLOWING)
-        return due ? RELAY_ASKED_LEAD : RELAY_ASKED_NOTHING;
-    if (r->state == RELAY_LEADING && !mono_is_before(now, r->next_depth))
-        return RELAY_ASKED_DEPTH;
-    const bool reads = due && may_read(r);
-    const bool deletes = flight_can_delete(&r->flight) && !mono_is_before(now, r->next_delete);
-    if (deletes && (!reads || r->last_question == RELAY_ASKED_READ))
-        return RELAY_ASKED_DELETE;
-    if (!reads)
-        return RELAY_ASKED_NOTHING;
-    return r->cursor.at_end ? RELAY_ASKED_WINDOW : RELAY_ASKED_READ;
-}
-
-static const char *put_read(struct relay *r) {
-    const struct outbox_limits limits = {
-        .events = r->singly ? 1 : (int32_t)least(r->batch, r->in_flight_max),
-        .payload_bytes = r->payload_bytes_max,
-        .bytes = READ_BYTES,
+/* The lanes take turns. */
+static enum relay_question choose_of_lanes(struct relay *r, mono_time now) {
+    static const enum relay_question QUESTIONS[] = {
+        [LANE_WISHES_WINDOW] = RELAY_ASKED_WINDOW,
+        [LANE_WISHES_READ] = RELAY_ASKED_READ,
+        [LANE_WISHES_DELETE] = RELAY_ASKED_DELETE,
     };
-    outbox_put_read(&r->params, &r->cursor, &limits);
-    return OUTBOX_READ;
+    for (int i = 0; i < OUTBOX_STREAMS; i++) {
+        r->lane = r->lane + 1 < r->lanes + OUTBOX_STREAMS ? r->lane + 1 : r->lanes;
+        const enum lane_wish wish = lane_wish(r->lane, now);
+        if (wish != LANE_WISHES_NOTHING)
+            return QUESTIONS[wish];
+    }
+    return RELAY_ASKED_NOTHING;
 }
 
-static const char *put_window(struct relay *r) {
-    r->notified = false;
+static enum relay_question choose(struct relay *r, mono_time now) {
+    if (r->state == RELAY_FOLLOWING)
+        return is_due(r->next_lead, now) ? RELAY_ASKED_LEAD : RELAY_ASKED_NOTHING;
+    if (r->state == RELAY_LEADING && is_due(r->next_depth, now))
+        return RELAY_ASKED_DEPTH;
+    if (r->state == RELAY_LEADING && mark_lags(&r->mark) && is_due(r->next_mark, now))
+        return RELAY_ASKED_WRITERS;
+    return choose_of_lanes(r, now);
+}
+
+/* One serves all lanes that want one. */
+static const char *put_window(struct relay *r, mono_time now) {
+    for (int i = 0; i < OUTBOX_STREAMS; i++) {
+        if (lane_wish(&r->lanes[i], now) == LANE_WISHES_WINDOW)
+            lane_ask_window(&r->lanes[i]);
+    }
     return OUTBOX_WINDOW;
 }
 
+static const char *put_read(struct relay *r) {
+    lane_put_read(r->lane, &r->params);
+    return OUTBOX_READ;
+}
+
 static const char *put_delete(struct relay *r) {
-    flight_put_taken(&r->flight, &r->params, r->batch);
+    lane_put_delete(r->lane, &r->params);
     return OUTBOX_DELETE;
+}
+
+static const char *put_writers(struct relay *r, mono_time now) {
+    r->next_mark = mono_after_ms(now, MARK_EVERY_MS);
+    mark_put(&r->mark, &r->params);
+    return OUTBOX_WRITERS;
 }
 
 static const char *put_depth(struct relay *r, mono_time now) {
     r->next_depth = mono_after_ms(now, DEPTH_EVERY_MS);
+    params_put_int8(&r->params, lowest(r));
     params_put_int4(&r->params, OUTBOX_DEPTH_MAX + 1);
     return OUTBOX_DEPTH;
 }
@@ -440,40 +247,46 @@ static void ask(struct relay *r, enum relay_question question, mono_time now) {
     const char *statement = OUTBOX_LEAD;
     params_clear(&r->params);
     if (question == RELAY_ASKED_WINDOW)
-        statement = put_window(r);
+        statement = put_window(r, now);
     else if (question == RELAY_ASKED_READ)
         statement = put_read(r);
     else if (question == RELAY_ASKED_DELETE)
         statement = put_delete(r);
+    else if (question == RELAY_ASKED_WRITERS)
+        statement = put_writers(r, now);
     else if (question == RELAY_ASKED_DEPTH)
         statement = put_depth(r, now);
     if (!params_finish(&r->params)) {
         rest(r);
-        r->next_delete = r->next;
         return;
     }
     r->question = question;
-    r->last_question = question;
     session_send(&r->session, statement, &r->params, now, MONO_NEVER);
 }
 
 /* --- the process -------------------------------------------------------------------------- */
 
+static bool init_lanes(struct relay *r, struct poller *poller, const struct settings *settings) {
+    for (int i = 0; i < OUTBOX_STREAMS; i++) {
+        if (lane_init(&r->lanes[i], (enum outbox_stream)i, poller, settings))
+            continue;
+        while (i-- > 0)
+            lane_exit(&r->lanes[i]);
+        return false;
+    }
+    return true;
+}
+
 bool relay_init(struct relay *r, struct poller *poller, const struct settings *settings,
                 const struct conninfo *conninfo) {
     memset(r, 0, sizeof *r);
-    const struct producer_owner producer_owner = {r, producer_reported};
-    if (!producer_init(&r->producer, poller, settings, &producer_owner))
+    if (!init_lanes(r, poller, settings))
         return false;
     params_init(&r->params);
-    r->topics[OUTBOX_NOTIFICATION] = settings->availability_guard_notification_topic;
-    r->topics[OUTBOX_INVENTORY] = settings->inventory_events_topic;
+    r->lane = r->lanes;
     r->poll_ms = settings->relay_poll_interval_ms;
-    r->batch = (int32_t)settings->relay_batch;
-    r->in_flight_max = settings->relay_in_flight_max;
-    r->payload_bytes_max = (int32_t)least(producer_message_bytes_max(&r->producer), INT32_MAX);
-    r->next = mono_now();
-    r->next_report = mono_after_ms(r->next, REPORT_EVERY_MS);
+    r->next_lead = mono_now();
+    r->next_report = mono_after_ms(r->next_lead, REPORT_EVERY_MS);
     r->drain_until = MONO_NEVER;
     show_lead(false);
     const struct session_options options = {
@@ -490,34 +303,35 @@ bool relay_init(struct relay *r, struct poller *poller, const struct settings *s
 }
 
 void relay_exit(struct relay *r) {
-    if (flight_count(&r->flight) > 0)
+    if (on_their_way(r) > 0)
         log_info("ended with %" PRId64 " events on their way: some may be sent twice",
-                 flight_count(&r->flight));
+                 on_their_way(r));
     session_exit(&r->session);
-    producer_exit(&r->producer);
-    flight_clear(&r->flight);
-    outbox_cursor_free(&r->cursor);
-    buffer_free(&r->payload);
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_exit(&r->lanes[i]);
+    mark_free(&r->mark);
     params_exit(&r->params);
 }
 
 static void prepare_report(struct relay *r, mono_time now) {
-    r->report_due = r->state == RELAY_LEADING && (r->relayed > 0 || r->flight.open.count > 0);
+    r->report_due = r->state == RELAY_LEADING && (relayed(r) > 0 || on_their_way(r) > 0);
     r->next_report = mono_after_ms(now, REPORT_EVERY_MS);
 }
 
 static void end_drain(struct relay *r, mono_time now) {
-    const bool is_idle = r->flight.open.count == 0 && !flight_can_delete(&r->flight);
-    if (is_idle || !mono_is_before(now, r->drain_until))
+    bool is_idle = true;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        is_idle = is_idle && lane_is_idle(&r->lanes[i]);
+    if (is_idle || is_due(r->drain_until, now))
         r->state = RELAY_DONE;
 }
 
 void relay_tick(struct relay *r, mono_time now) {
     session_tick(&r->session, now);
-    metrics_set(METRICS_CELL(relay_in_flight), flight_count(&r->flight));
-    watch_client(r, now);
-    producer_tick(&r->producer, now);
-    if (!mono_is_before(now, r->next_report))
+    metrics_set(METRICS_CELL(relay_in_flight), on_their_way(r));
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_tick(&r->lanes[i], now);
+    if (is_due(r->next_report, now))
         prepare_report(r, now);
     if (r->state == RELAY_DRAINING)
         end_drain(r, now);
@@ -529,17 +343,22 @@ void relay_tick(struct relay *r, mono_time now) {
 }
 
 mono_time relay_deadline(const struct relay *r) {
+    const bool session_is_free = r->session.state == SESSION_IDLE;
     if (r->state == RELAY_DONE)
         return mono_now();
-    mono_time due = mono_earlier(session_deadline(&r->session), client_deadline(r));
-    due = mono_earlier(due, mono_earlier(r->next_report, r->drain_until));
-    if (r->session.state != SESSION_IDLE)
+    mono_time due =
+        mono_earlier(session_deadline(&r->session), mono_earlier(r->next_report, r->drain_until));
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        due = mono_earlier(due, lane_deadline(&r->lanes[i], session_is_free));
+    if (!session_is_free)
         return due;
-    if (r->state == RELAY_FOLLOWING || may_read(r))
-        due = mono_earlier(due, r->next);
+    if (r->state == RELAY_FOLLOWING)
+        due = mono_earlier(due, r->next_lead);
     if (r->state == RELAY_LEADING)
         due = mono_earlier(due, r->next_depth);
-    return flight_can_delete(&r->flight) ? mono_earlier(due, r->next_delete) : due;
+    if (r->state == RELAY_LEADING && mark_lags(&r->mark))
+        due = mono_earlier(due, r->next_mark);
+    return due;
 }
 
 void relay_stop(struct relay *r, mono_time now) {
@@ -547,7 +366,9 @@ void relay_stop(struct relay *r, mono_time now) {
         r->state = RELAY_DONE;
     if (r->state != RELAY_LEADING)
         return;
-    log_info("draining: %" PRId64 " events are on their way", flight_count(&r->flight));
+    log_info("draining: %" PRId64 " events are on their way", on_their_way(r));
     r->state = RELAY_DRAINING;
+    for (int i = 0; i < OUTBOX_STREAMS; i++)
+        lane_drain(&r->lanes[i]);
     r->drain_until = mono_after_ms(now, DRAIN_MS);
 }

@@ -5,16 +5,13 @@ import dataclasses
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 import uuid
-from pathlib import Path
 
 import psycopg2
 import pytest
 
+from programs import Program
 from systems import check_logs, make_system
 
 EVENT_TYPE = "availability_guard.manual_release"
@@ -109,6 +106,17 @@ class Outbox:
                 " clock_timestamp() FROM generate_series(1, %s) AS n",
                 (EVENT_TYPE, payload_bytes, count))
 
+    def fill_inventory(self, count):
+        """Inventory events, a row for each, that say nothing."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO guard.outbox (stream, event_type, created_at, events, locks)"
+                " SELECT 'inventory', 'inventory.locked', clock_timestamp(), 1,"
+                "        ARRAY[ROW(gen_random_uuid(), gen_random_uuid(), NULL, NULL,"
+                "                  gen_random_uuid(), NULL, now(), now(), now(), 'R', NULL, n, NULL,"
+                "                  NULL)::guard.lock_event]"
+                " FROM generate_series(1, %s) AS n", (count,))
+
     def event_ids(self):
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT event_id::text FROM guard.outbox ORDER BY id")
@@ -130,62 +138,16 @@ class Outbox:
             cursor.execute("DELETE FROM guard.outbox")
 
 
-class Relay:
-    """One process; what it logs is kept for all processes of one object."""
+class Relay(Program):
+    """A relay with a topic of announcements of its own; name: for logs and connections."""
 
     def __init__(self, house, name, topic, **settings):
-        self.name = name
-        self.log = house.system.log_path(name)
-        self.env = {**house.system.env,
-                    "DATABASE_URL": f"{house.system.service_dsn} application_name={name}",
-                    "KAFKA_BROKERS": house.brokers,
-                    "AVAILABILITY_GUARD_NOTIFICATION_TOPIC": topic,
-                    "RELAY_POLL_INTERVAL_MS": "100", "LOG_LEVEL": "debug",
-                    **{key: str(value) for key, value in settings.items()}}
-        self._argv = [*house.system.worker_command,
-                      str(house.system.program("availability-guard-relay"))]
-        self.process = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.kill()
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self._argv, env=self.env, stdout=log, stderr=log,
-                                            cwd="/")
-        return self
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self, seconds_max=30):
-        """SIGTERM; gives the seconds until it ended, which it must do well."""
-        since = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(seconds_max) == 0
-        return time.monotonic() - since
-
-    def runs(self):
-        return self.process.poll() is None
-
-    def lines(self, level=None):
-        """What it has logged, as dictionaries."""
-        text = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
-        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        return [line for line in found if level in (None, line["level"])]
-
-    def said(self, text, level=None):
-        return [line["message"] for line in self.lines(level) if text in line["message"]]
-
-    def memory_max_kib(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        return int(next(line.split()[1] for line in status.splitlines()
-                        if line.startswith("VmHWM")))
+        super().__init__(house.system, "availability-guard-relay", name, {
+            **house.system.env,
+            "DATABASE_URL": f"{house.system.service_dsn} application_name={name}",
+            "KAFKA_BROKERS": house.brokers, "AVAILABILITY_GUARD_NOTIFICATION_TOPIC": topic,
+            "RELAY_POLL_INTERVAL_MS": "100", "LOG_LEVEL": "debug",
+            **{key: str(value) for key, value in settings.items()}})
 
 
 class House:

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 
+import psycopg2
 import pytest
 
 from database import Database
@@ -194,6 +195,44 @@ def test_events_of_another_server_are_sent_too(house, outbox, topic, name):
         check_once(reader.messages)
         check_order([m for m in reader.messages if m.event_id in {e.event_id for e in own + later}],
                     own + later)
+
+
+# What has been deleted, and cannot be cleaned up
+
+def entries_read(owner):
+    """How many entries of the outbox's index have been read, those of dead rows too."""
+    return owner.value("SELECT idx_tup_read FROM pg_stat_user_indexes"
+                       " WHERE indexrelname = 'outbox_pkey'")
+
+
+def test_what_has_been_deleted_is_not_read_again(house, outbox, topic, name):
+    """While a report is open, which might still see all of it."""
+    dead = 5000
+    with contextlib.closing(Database(house.system.owner_dsn)) as owner, \
+         contextlib.closing(psycopg2.connect(house.system.owner_dsn)) as report, \
+         Relay(house, name, topic), Reader(house.brokers, topic) as reader:
+        report.set_session(isolation_level="REPEATABLE READ")
+        report.cursor().execute("SELECT 1")
+        outbox.fill(dead, 10)
+        reader.wait(dead, SOON)
+        wait_empty(outbox)
+
+        def until_the_next_count():
+            """Sends events, one by one: the relay's session counts for itself, and tells about
+            once a second."""
+            before, sent = entries_read(owner), 0
+            while entries_read(owner) == before:
+                outbox.add([new_event()])
+                sent += 1
+                reader.wait(len(reader.messages) + 1, SOON)
+            return sent
+
+        def read_for_each():
+            until_the_next_count()
+            before = entries_read(owner)
+            sent = until_the_next_count()
+            return (entries_read(owner) - before) / sent
+        wait_for(lambda: read_for_each() < dead / 10, SOON, "it reads what is new")
 
 
 # The relay dies
@@ -433,6 +472,28 @@ def test_an_event_that_only_kafka_refuses_is_passed_over(house, outbox, topic, n
         told = relay.said("cannot be sent", "error")
         assert len(told) == 2 and all(e.event_id in line for e, line in zip(large, told))
         assert relay.runs()
+
+
+def test_a_topic_that_cannot_be_written_holds_up_no_other(house, outbox, topic, name):
+    """Inventory events wait, more than may be on their way: announcements behind them go at once,
+    also those that a relay finds when it begins."""
+    if house.is_embedded:
+        pytest.skip("the embedded Kafka takes everything")
+    outbox.fill_inventory(1000)
+    relay = Relay(house, name, topic, RELAY_IN_FLIGHT_MAX=100,
+                  INVENTORY_EVENTS_TOPIC="__consumer_offsets")  # which is Kafka's own
+    with relay, Reader(house.brokers, topic) as reader:
+        for count in range(1, 4):
+            wait_for(lambda n=count: len(relay.said("sent 100 events")) >= n, SOON,
+                     "as many as may are on their way")
+            first, = outbox.add([new_event()])
+            reader.wait(2 * count - 1, SOON)
+            wait_for(lambda event=first: event.event_id not in outbox.event_ids(), SOON, "deleted")
+            relay.kill()
+            outbox.add([new_event()])
+            relay.start()
+            reader.wait(2 * count, SOON)
+        wait_for(lambda: len(outbox.event_ids()) == 1000, SOON, "nothing else was sent")
 
 
 # Memory

@@ -10,14 +10,14 @@ import re
 import schemathesis
 from schemathesis.openapi.checks import UseAfterFree
 
-UTC = datetime.timezone.utc
 PAIRS = (("stayStart", "stayEnd"), ("from", "to"))
 RECIPIENT_BYTES = 320
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
-# Headers that stand in for a field of the body or the query.
+# Headers that stand in for a field of the body or the query, and the longest text of a field.
 STAND_IN = {"X-Tenant-Id": "tenantId", "X-Correlation-Id": "correlationId",
             "Idempotency-Key": "idempotencyKey"}
+LONGEST = {"correlationId": 255, "idempotencyKey": 255, "reason": 100}
 
 
 def day_of(text):
@@ -69,22 +69,31 @@ def cut_recipients(body):
                           for text in body[name]]
 
 
+def fits(field, value):
+    if not isinstance(value, str):
+        return False
+    longest = LONGEST.get(field)
+    return UUID.fullmatch(value) is not None if longest is None else 0 < len(value) <= longest
+
+
 def say_once(case, body, query):
-    """What is given twice must be the same: never so by chance. And a release needs its tenant in
-    one of three places."""
+    """What is given twice must be the same, which it never is by chance. A tenant that is missing
+    stays missing."""
     headers = case.headers or {}
     for header, field in STAND_IN.items():
-        value = headers.get(header)
-        if isinstance(value, str) and (header != "X-Tenant-Id" or UUID.fullmatch(value)):
+        needed = field != "tenantId" and field not in body and field not in query
+        if not needed and fits(field, headers.get(header)):
             del headers[header]
-        if field in query and field in body:
+    for field in ("tenantId", "correlationId", "reservationId", "reason"):
+        if field in query and fits(field, body.get(field)):
             del body[field]
-    for field in ("reservationId", "reason"):
-        if field in query and field in body:
-            del body[field]
-    if case.operation.label == "DELETE /v1/locks/{lockId}":
-        if "tenantId" not in body and "tenantId" not in query:
-            case.query = {**query, "tenantId": "0b0e7c1a-53b1-4c7e-9a0d-6f1f5c3a9d01"}
+
+
+def name_tenant(case, body, query):
+    """A release needs its tenant in the body or the query, wherever."""
+    if case.operation.label == "DELETE /v1/locks/{lockId}" and not (
+            "tenantId" in body or "tenantId" in query):
+        case.query = {**query, "tenantId": "0b0e7c1a-53b1-4c7e-9a0d-6f1f5c3a9d01"}
 
 
 @schemathesis.hook
@@ -97,6 +106,7 @@ def before_call(_context, case, _kwargs):
     write_integers(body)
     cut_recipients(body)
     say_once(case, body, query)
+    name_tenant(case, body, query)
 
 
 def has_ended(case, response):

@@ -1,7 +1,7 @@
 -- The outbox as the relay uses it. Rows of transactions that are still open: test_outbox.py.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(41);
+SELECT plan(46);
 
 -- An event with a transaction of our choice; its number comes by itself.
 CREATE FUNCTION pg_temp.put(xid text, event integer, payload text DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
@@ -82,6 +82,17 @@ SELECT pg_temp.put('18446744073709551615', 11), pg_temp.put_locks('9223372036854
 SELECT is(pg_temp.read('10:10:'), '2 3 4 8 11 12 13', 'rows that seem to come from the future are in every window');
 SELECT is(pg_temp.read('200:200:', past => '10:10:'), '1 5 6 7 9 10', 'and in every one before');
 SELECT is(pg_temp.read('10:10:', past => '10:10:', past_id => pg_temp.id(12), past_ordinal => 1), '13', 'up to a place');
+
+-- One stream, and so many numbers.
+CREATE FUNCTION pg_temp.read_stream(announcements boolean, to_ integer, page integer DEFAULT 100) RETURNS text LANGUAGE sql AS $$
+    SELECT coalesce(string_agg(pg_temp.n(e.lock_id)::text, ' ' ORDER BY e.ordinality) || CASE WHEN bool_and(e.more) THEN ' +' ELSE '' END, '')
+    FROM guard.read_stream(announcements, pg_temp.id(to_), '1000:1000:', 0, 0, NULL, 0, 0, page, 100, 1000000) WITH ORDINALITY AS e
+$$;
+SELECT is(pg_temp.read_stream(true, 13), '1 5 8 9 10 11', 'announcements');
+SELECT is(pg_temp.read_stream(false, 13), '2 3 4 6 7 12 13', 'all else');
+SELECT is(pg_temp.read_stream(true, 8), '1 5 8', 'up to a number');
+SELECT is(pg_temp.read_stream(false, 8, page => 4), '2 3 4 +', 'not more than the limit');
+SELECT is(guard.outbox_top(), (SELECT max(id) FROM guard.outbox), 'the last number');
 
 -- Deleting.
 SELECT is(pg_temp.delete(1, 5, 11), 3, 'as many as were there');

@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(95);
+SELECT plan(99);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -91,6 +91,9 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.verify_audit_chains()$$, 'verify_au
 SELECT is((SELECT problem FROM guard.verify_audit_chains()), NULL, 'which finds nothing');
 SELECT pg_temp.allowed($$SELECT * FROM guard.read_events(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_events');
 SELECT pg_temp.allowed($$SELECT * FROM guard.read_messages(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_messages');
+SELECT pg_temp.allowed($$SELECT * FROM guard.read_stream(true, 10, pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_stream');
+SELECT pg_temp.allowed($$SELECT guard.outbox_top()$$, 'outbox_top');
+SELECT pg_temp.allowed($$SELECT * FROM guard.outbox_writers('{}')$$, 'outbox_writers');
 SELECT is((SELECT count(*) FROM guard.outbox WHERE stream = 'notification'), 1::bigint, 'the event of the release');
 SELECT pg_temp.allowed($$SELECT guard.delete_events(array_agg(id)) FROM guard.outbox$$, 'delete_events');
 SELECT is_empty('SELECT * FROM guard.outbox', 'has deleted');
@@ -181,6 +184,7 @@ SELECT is_empty(
 -- Nor to the outbox and the ledger.
 SELECT pg_temp.refused('UPDATE guard.outbox SET payload = ''x''', 'events are not changed');
 SELECT pg_temp.refused('TRUNCATE guard.outbox', 'nor truncated');
+SELECT pg_temp.refused('SELECT setval(''guard.outbox_id_seq'', 1)', 'and their numbers are only read');
 SELECT pg_temp.refused('UPDATE guard.deliveries SET created_at = now()', 'deliveries keep their age');
 SELECT pg_temp.refused('UPDATE guard.deliveries SET channel = ''sms''', 'and their channel');
 SELECT pg_temp.refused('TRUNCATE guard.deliveries', 'and stay');

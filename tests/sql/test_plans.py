@@ -132,10 +132,14 @@ def work_with_the_trail(session, first):
                             {"tenant": tenant, "lock": uuid.UUID(int=first), "middle": middle,
                              "beyond": trail // 2})
     window = "pg_current_snapshot()"
-    read = "SELECT id, event_id FROM guard.read_events({}, %s, 0, {}, %s, 0, 50, 1000, 1000000)"
-    rows = session.execute(read.format(window, "NULL"), (0, 0))
-    session.execute(read.format(window, "NULL"), (rows[-1].id, 0))
-    session.execute(read.format(window, window), (0, rows[4].id))
+    # A stream is read among the other's rows: what is read over is bounded by the numbers.
+    (top,), = session.execute("SELECT guard.outbox_top()")
+    read = ("SELECT id, event_id FROM guard.read_stream({}, %s, {}, %s, 0, {}, %s, 0, 50, 1000,"
+            " 1000000)")
+    rows = session.execute(read.format("true", window, "NULL"), (top, top - 50, 0))
+    session.execute(read.format("false", window, "NULL"), (top, top - 50, 0))
+    session.execute(read.format("true", window, "NULL"), (top, rows[-1].id, 0))
+    session.execute(read.format("true", window, window), (top, top - 50, rows[1].id))
     session.execute("SELECT guard.delete_events(%s::bigint[])", ([row.id for row in rows[:10]],))
     for state in ("DEAD", "DELIVERED"):
         session.execute("SELECT guard.record_delivery(%s, %s, 'email', %s, 1)",

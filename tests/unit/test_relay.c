@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "unit.h"
 
 /* Under valgrind on a slow machine: only a test that fails waits that long. */
@@ -23,6 +24,8 @@
 static struct settings settings;
 static struct poller poller;
 static struct relay relay;
+static struct lane *const lane = &relay.lanes[OUTBOX_NOTIFICATION];
+static struct lane *const inventory = &relay.lanes[OUTBOX_INVENTORY];
 static rd_kafka_t *house; /* where the mock cluster lives */
 static rd_kafka_mock_cluster_t *cluster;
 
@@ -47,7 +50,8 @@ mono_time __wrap_mono_now(void) {
 /* --- an outbox ---------------------------------------------------------------------------- */
 
 static struct {
-    bool there[EVENTS_MAX]; /* row i has the number i + 1 */
+    bool there[EVENTS_MAX]; /* row i has the number i + 1, and so many more */
+    int numbers_before;
     int count;
     int row_events;
     int payload_bytes;
@@ -57,17 +61,25 @@ static struct {
     int read_rows_max; /* the most events that one read has given */
     int refuses;       /* so many statements are still to fail, every other one */
     bool refused;      /* the last one has */
-    const char *stream;
+    int writers_asked;
+    bool still_open;
+    const char *writers;
+    const char *other; /* the stream of rows that are no announcements */
+    bool others[EVENTS_MAX];
 } outbox;
 
 static struct session_owner owner; /* the relay's */
 static char asked[16];             /* the statement under way, or "" */
 static struct {
-    int window; /* so many rows there were */
+    bool announcements; /* or all else */
+    int to;             /* a number */
+    int window;         /* so many rows there were */
     struct outbox_place at;
     int past; /* 0: none */
     struct outbox_place past_to;
     int events;
+    int count; /* of reads */
+    int span_max;
 } asked_read;
 
 static void put_be(char *at, uint64_t value, int bytes) {
@@ -107,16 +119,25 @@ static void set_text(PGresult *result, int row, int column, const char *text) {
     ck_assert_int_eq(PQsetvalue(result, row, column, (char *)text, (int)strlen(text)), 1);
 }
 
+static uint64_t number_of(int row) {
+    return (uint64_t)outbox.numbers_before + (uint64_t)row + 1;
+}
+
+/* The greatest that has been given. */
+static uint64_t top_number(void) {
+    return number_of(outbox.count - 1);
+}
+
 static void set_event(PGresult *result, int at, int row, int ordinal) {
     const int number = row * outbox.row_events + ordinal - 1;
     char id[16] = {0};
     char payload[64];
     (void)snprintf(payload, sizeof payload, "{\"n\":%d}", number);
     put_be(id, (uint64_t)number, 16);
-    set_number(result, at, 1, (uint64_t)row + 1, 8);
+    set_number(result, at, 1, number_of(row), 8);
     set_number(result, at, 2, (uint64_t)ordinal, 4);
     set_number(result, at, 3, (uint64_t)outbox.row_events, 4);
-    set_text(result, at, 4, outbox.stream);
+    set_text(result, at, 4, outbox.others[row] ? outbox.other : "notification");
     set_text(result, at, 5, "an.event");
     set_number(result, at, 6, 0, 8);
     for (int column = 7; column < 10; column++)
@@ -126,8 +147,9 @@ static void set_event(PGresult *result, int at, int row, int ordinal) {
 }
 
 static bool is_asked_for(int row, int ordinal) {
-    const struct outbox_place place = {row + 1, ordinal};
-    return outbox.there[row] && outbox_is_after(place, asked_read.at) &&
+    const struct outbox_place place = {outbox.numbers_before + row + 1, ordinal};
+    return outbox.there[row] && outbox.others[row] != asked_read.announcements &&
+           place.id <= asked_read.to && outbox_is_after(place, asked_read.at) &&
            (row >= asked_read.past || outbox_is_after(place, asked_read.past_to));
 }
 
@@ -155,11 +177,12 @@ static PGresult *answer_read(void) {
 }
 
 static PGresult *answer_window(void) {
-    static const unsigned TYPES[] = {25};
-    PGresult *result = result_of(TYPES, 1);
+    static const unsigned TYPES[] = {25, 20};
+    PGresult *result = result_of(TYPES, 2);
     char count[16];
     (void)snprintf(count, sizeof count, "%d", outbox.count);
     set_text(result, 0, 0, count);
+    set_number(result, 0, 1, top_number(), 8);
     outbox.windows++;
     return result;
 }
@@ -178,6 +201,16 @@ static PGresult *answer_delete(void) {
     return result;
 }
 
+static PGresult *answer_writers(void) {
+    static const unsigned TYPES[] = {20, 25, 16};
+    PGresult *result = result_of(TYPES, 3);
+    set_number(result, 0, 0, top_number(), 8);
+    set_text(result, 0, 1, outbox.writers);
+    set_number(result, 0, 2, outbox.still_open, 1);
+    outbox.writers_asked++;
+    return result;
+}
+
 static PGresult *answer_depth(void) {
     static const unsigned TYPES[] = {23, 20};
     PGresult *result = result_of(TYPES, 2);
@@ -192,7 +225,8 @@ static void delete_rows(const struct params *params) {
         return;
     const size_t count = get_be(params->values[0] + 12, 4);
     for (size_t i = 0; i < count; i++) {
-        const int row = (int)get_be(params->values[0] + 20 + 12 * i + 4, 8) - 1;
+        const int row =
+            (int)get_be(params->values[0] + 20 + 12 * i + 4, 8) - 1 - outbox.numbers_before;
         ck_assert_int_lt(row, outbox.count);
         ck_assert(outbox.there[row]);
         outbox.there[row] = false;
@@ -213,11 +247,16 @@ static struct outbox_place place_of(const struct params *params, int parameter) 
 }
 
 static void note_read(const struct params *params) {
-    asked_read.window = snapshot_of(params, 0);
-    asked_read.at = place_of(params, 1);
-    asked_read.past = snapshot_of(params, 3);
-    asked_read.past_to = place_of(params, 4);
-    asked_read.events = (int)get_be(params->values[6], 4);
+    asked_read.count++;
+    asked_read.announcements = params->values[0][0] != 0;
+    asked_read.to = (int)get_be(params->values[1], 8);
+    asked_read.window = snapshot_of(params, 2);
+    asked_read.at = place_of(params, 3);
+    asked_read.past = snapshot_of(params, 5);
+    asked_read.past_to = place_of(params, 6);
+    asked_read.events = (int)get_be(params->values[8], 4);
+    if (asked_read.to - (int)asked_read.at.id > asked_read.span_max)
+        asked_read.span_max = asked_read.to - (int)asked_read.at.id;
 }
 
 void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
@@ -268,6 +307,8 @@ static void answer(void) {
         result = answer_read();
     else if (strcmp(asked, OUTBOX_DELETE) == 0)
         result = answer_delete();
+    else if (strcmp(asked, OUTBOX_WRITERS) == 0)
+        result = answer_writers();
     else
         result = answer_depth();
     outbox.refuses -= outbox.refused;
@@ -282,12 +323,15 @@ static void setup(void) {
     char reason[512];
     char brokers[512];
     clearenv();
+    log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_JSON); /* before there are threads */
     forward_ms = 0;
     memset(&outbox, 0, sizeof outbox);
     memset(&asked, 0, sizeof asked);
+    memset(&asked_read, 0, sizeof asked_read);
     outbox.row_events = 1;
     outbox.payload_bytes = 10;
-    outbox.stream = "notification";
+    outbox.other = "inventory";
+    outbox.writers = "{}";
     house = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof reason);
     ck_assert_msg(house != NULL, "%s", reason);
     cluster = rd_kafka_mock_cluster_new(house, 1);
@@ -320,6 +364,12 @@ static void fill(int count) {
         outbox.there[outbox.count++] = true;
 }
 
+static void fill_others(int count) {
+    for (int i = 0; i < count; i++)
+        outbox.others[outbox.count + i] = true;
+    fill(count);
+}
+
 static int rows_left(void) {
     int left = 0;
     for (int i = 0; i < outbox.count; i++)
@@ -349,24 +399,49 @@ static void run_until(bool (*condition)(int argument), int argument) {
 }
 
 static bool left_is(int count) {
-    return rows_left() == count && flight_count(&relay.flight) == 0;
+    return rows_left() == count && flight_count(&lane->flight) == 0 &&
+           flight_count(&inventory->flight) == 0;
+}
+
+static bool rows_left_are(int count) {
+    return rows_left() == count;
+}
+
+/* Kafka refuses all that is open, for its own sake. */
+static void note_refusal(void) {
+    for (struct flight_event *e = lane->flight.open.first; e != NULL; e = e->next)
+        flight_fail(&lane->flight, e, true);
+    lane->failed = true;
+    lane->failure = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 }
 
 static bool sent_all(int count) {
-    return relay.flight.open.count == count;
+    return lane->flight.open.count == count;
+}
+
+static bool windows_are(int count) {
+    return outbox.windows >= count;
+}
+
+static bool sent_others(int count) {
+    return inventory->flight.open.count == count;
 }
 
 static bool told(int wanted) {
-    return relay.told == (wanted != 0);
+    return lane->told == (wanted != 0);
 }
 
 static bool sends_singly(int unused) {
     (void)unused;
-    return relay.singly;
+    return lane->singly;
 }
 
 static bool passed_over(int count) {
-    return relay.passed_count == count;
+    return lane->passed == count;
+}
+
+static bool others_passed_over(int count) {
+    return inventory->passed == count;
 }
 
 static bool reads(int unused) {
@@ -412,7 +487,7 @@ START_TEST(all_is_sent_and_deleted) {
     run_until(left_is, 0);
     check_deleted_in_order(EVENTS_MAX);
     ck_assert_int_eq(outbox.read_rows_max, 20);
-    ck_assert_int_eq(relay.relayed, EVENTS_MAX);
+    ck_assert_int_eq(lane->relayed, EVENTS_MAX);
 }
 END_TEST
 
@@ -425,8 +500,8 @@ START_TEST(a_fatal_error_costs_nothing) {
     run_until(told, 1);
     run_until(left_is, 0);
     check_deleted(120);
-    ck_assert(!relay.told);
-    ck_assert_int_eq(relay.passed_count, 0);
+    ck_assert(!lane->told);
+    ck_assert_int_eq(lane->passed, 0);
 }
 END_TEST
 
@@ -439,8 +514,8 @@ START_TEST(no_right_to_the_topic_is_waited_out) {
     run_until(told, 1);
     run_until(left_is, 0);
     check_deleted(70);
-    ck_assert_int_eq(relay.pause_ms, 0); /* all is forgotten with the first success */
-    ck_assert_int_eq(relay.passed_count, 0);
+    ck_assert_int_eq(lane->pause_ms, 0); /* all is forgotten with the first success */
+    ck_assert_int_eq(lane->passed, 0);
 }
 END_TEST
 
@@ -452,8 +527,8 @@ START_TEST(a_batch_that_is_refused_goes_one_by_one) {
     refuse_batch_of(50, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     run_until(left_is, 0);
     check_deleted(51);
-    ck_assert_int_eq(relay.passed_count, 0);
-    ck_assert(!relay.singly);
+    ck_assert_int_eq(lane->passed, 0);
+    ck_assert(!lane->singly);
     /* And then in batches again. */
     outbox.read_rows_max = 0;
     fill(40);
@@ -476,12 +551,12 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     run_until(left_is, 1);
     ck_assert(outbox.there[1]);
     check_deleted(50);
-    ck_assert_int_eq(relay.passed_count, 1);
-    ck_assert(!relay.singly);
+    ck_assert_int_eq(lane->passed, 1);
+    ck_assert(!lane->singly);
     /* Whoever leads next tries again. */
     owner.lost(owner.context);
     run_until(left_is, 0);
-    ck_assert_int_eq(relay.passed_count, 0);
+    ck_assert_int_eq(lane->passed, 0);
 }
 END_TEST
 
@@ -492,20 +567,20 @@ START_TEST(what_is_done_is_not_sent_again) {
     outbox.row_events = 4;
     fill(5);
     run_until(sent_all, 20);
-    struct flight_event *first = relay.flight.open.first;
-    flight_take(&relay.flight, first->next);
-    flight_pass(&relay.flight, relay.flight.open.last);
-    flight_fail(&relay.flight, first, true);
-    flight_fail(&relay.flight, first->next, true);
-    relay.passed_count = 1;
-    relay.failed = true;
-    relay.failure = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    struct flight_event *first = lane->flight.open.first;
+    flight_take(&lane->flight, first->next);
+    flight_pass(&lane->flight, lane->flight.open.last);
+    flight_fail(&lane->flight, first, true);
+    flight_fail(&lane->flight, first->next, true);
+    lane->passed = 1;
+    lane->failed = true;
+    lane->failure = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
     run_until(left_is, 1);
     ck_assert(outbox.there[4]);
     check_deleted_in_order(4);
-    ck_assert_int_eq(relay.relayed, 18); /* and the one that the test took */
-    ck_assert_int_eq(relay.passed_count, 1);
+    ck_assert_int_eq(lane->relayed, 18); /* and the one that the test took */
+    ck_assert_int_eq(lane->passed, 1);
 }
 END_TEST
 
@@ -515,7 +590,7 @@ START_TEST(a_row_goes_when_all_its_events_have_been_taken) {
     fill(50);
     run_until(left_is, 0);
     check_deleted_in_order(50);
-    ck_assert_int_eq(relay.relayed, 350);
+    ck_assert_int_eq(lane->relayed, 350);
     ck_assert_int_eq(outbox.read_rows_max, 20);
 }
 END_TEST
@@ -527,7 +602,7 @@ START_TEST(a_row_of_very_many_events) {
     fill(3);
     run_until(left_is, 0);
     check_deleted_in_order(3);
-    ck_assert_int_eq(relay.relayed, 390);
+    ck_assert_int_eq(lane->relayed, 390);
 }
 END_TEST
 
@@ -540,7 +615,7 @@ START_TEST(windows_follow_each_other) {
     }
     ck_assert_int_ge(outbox.windows, 5);
     check_deleted_in_order(150);
-    ck_assert_int_eq(relay.relayed, 150);
+    ck_assert_int_eq(lane->relayed, 150);
 }
 END_TEST
 
@@ -558,7 +633,7 @@ START_TEST(a_refused_event_keeps_its_row) {
     /* Whoever leads next sends all of the row. */
     owner.lost(owner.context);
     run_until(left_is, 0);
-    ck_assert_int_eq(relay.relayed, 5);
+    ck_assert_int_eq(lane->relayed, 5);
 }
 END_TEST
 
@@ -570,7 +645,7 @@ START_TEST(a_refused_batch_of_one_event) {
     run_until(left_is, 0);
     refuse_batch_of(50, RD_KAFKA_RESP_ERR_INVALID_RECORD);
     run_until(passed_over, 1);
-    ck_assert(!relay.singly);
+    ck_assert(!lane->singly);
     run_until(left_is, 1);
     ck_assert(outbox.there[1]);
     check_deleted(50);
@@ -579,13 +654,143 @@ END_TEST
 
 START_TEST(an_event_without_a_topic_is_passed_over) {
     begin();
-    outbox.stream = "unheard-of";
-    fill(3);
-    run_until(passed_over, 3);
-    outbox.stream = "notification";
+    outbox.other = "unheard-of";
+    fill_others(3);
+    run_until(others_passed_over, 3);
     fill(10);
     run_until(left_is, 3);
     check_deleted_in_order(10);
+}
+END_TEST
+
+/* More wait than may be on their way. */
+START_TEST(a_topic_that_is_missing_holds_up_no_other_stream) {
+    ck_assert_int_eq(rd_kafka_mock_topic_create(cluster, settings.inventory_events_topic, 1, 1), 0);
+    rd_kafka_mock_topic_set_error(cluster, settings.inventory_events_topic,
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    begin();
+    fill_others(100);
+    run_until(sent_others, 60);
+    fill(5);
+    run_until(rows_left_are, 100);
+    check_deleted_in_order(5);
+    rd_kafka_mock_topic_set_error(cluster, settings.inventory_events_topic,
+                                  RD_KAFKA_RESP_ERR_NO_ERROR);
+    run_until(left_is, 0);
+    check_deleted(105);
+}
+END_TEST
+
+/* The answer to a question that was asked before the cursor went back tells of what lies beyond. */
+START_TEST(a_failure_during_a_read_skips_nothing) {
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    begin();
+    fill(20);
+    run_until(sent_all, 20);
+    fill(20);
+    run_until(reads, 0);
+    note_refusal();
+    relay_tick(&relay, mono_now());
+    ck_assert_int_eq(lane->flight.open.count, 0);
+    ck_assert_str_eq(asked, OUTBOX_READ);
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    answer();
+    run_until(left_is, 0);
+    check_deleted_in_order(40);
+}
+END_TEST
+
+static bool settled_are(int count) {
+    return lane->cursor.settled == count && lane->cursor.at_end &&
+           inventory->cursor.settled == count && inventory->cursor.at_end;
+}
+
+static bool writers_were_asked(int times) {
+    return outbox.writers_asked >= times;
+}
+
+/* Once: it is done each second. */
+static void ask_writers(bool still_open) {
+    outbox.still_open = still_open;
+    forward_ms += 1000;
+    run_until(writers_were_asked, outbox.writers_asked + 1);
+}
+
+/* What is settled was seen by the window in which it became known, and is not read again. */
+START_TEST(a_window_begins_behind_what_was_settled_before_the_last_one) {
+    begin();
+    fill(10);
+    run_until(left_is, 0);
+    forward_ms += 1000;
+    run_until(settled_are, 10);
+    fill(1);
+    run_until(left_is, 0);
+    ck_assert_int_eq(asked_read.at.id, 10);
+    ck_assert_int_eq(asked_read.at.ordinal, INT32_MAX);
+    forward_ms += 1000;
+    run_until(settled_are, 11);
+    /* There is nothing to be read where nothing can be. */
+    const int before = asked_read.count;
+    const int windows = outbox.windows;
+    run_until(windows_are, windows + 5);
+    ck_assert_int_eq(asked_read.count, before);
+    /* What waits is read again after a failure, wherever windows begin. */
+    ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
+    fill(5);
+    run_until(sent_all, 5);
+    forward_ms += 1000;
+    run_until(settled_are, 16);
+    note_refusal();
+    ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
+    run_until(left_is, 0);
+    check_deleted(16);
+}
+END_TEST
+
+START_TEST(nothing_is_settled_while_they_write_who_wrote_then) {
+    begin();
+    outbox.writers = "{3/7,4/8}";
+    outbox.still_open = true;
+    fill(10);
+    run_until(left_is, 0);
+    ask_writers(true);
+    ck_assert_int_eq(relay.mark.settled, 0);
+    ask_writers(false);
+    ck_assert_int_eq(relay.mark.settled, 0); /* who writes now may have drawn any number */
+    outbox.still_open = true;
+    fill(10);
+    run_until(left_is, 0);
+    ask_writers(true);
+    ck_assert_int_eq(relay.mark.settled, 0);
+    ask_writers(false);
+    ck_assert_int_eq(relay.mark.settled, 10);
+    ask_writers(false);
+    ck_assert_int_eq(relay.mark.settled, 20);
+}
+END_TEST
+
+START_TEST(a_sequence_that_was_set_back_is_read_from_the_beginning) {
+    begin();
+    fill(10);
+    run_until(left_is, 0);
+    forward_ms += 1000;
+    run_until(settled_are, 10);
+    outbox.count = 4;
+    run_until(windows_are, outbox.windows + 2);
+    fill(3);
+    run_until(left_is, 0);
+}
+END_TEST
+
+/* More numbers than one read goes over, and nothing in them. */
+START_TEST(a_read_goes_over_so_many_numbers) {
+    outbox.numbers_before = 3 * OUTBOX_READ_SPAN + 5;
+    begin();
+    fill(1);
+    run_until(left_is, 0);
+    check_deleted(1);
+    ck_assert_int_ge(asked_read.count, 4);
+    ck_assert_int_le(asked_read.span_max, OUTBOX_READ_SPAN);
 }
 END_TEST
 
@@ -607,8 +812,8 @@ START_TEST(a_lost_connection_forgets_what_is_on_its_way) {
     relay.session.state = SESSION_IDLE; /* it is back at once */
     asked[0] = '\0';
     ck_assert_int_eq(relay.state, RELAY_FOLLOWING);
-    ck_assert_int_eq(flight_count(&relay.flight), 0);
-    ck_assert(!producer_is_up(&relay.producer));
+    ck_assert_int_eq(flight_count(&lane->flight), 0);
+    ck_assert(!producer_is_up(&lane->producer));
     run_until(sent_all, 50);
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
     run_until(left_is, 0);
@@ -633,12 +838,12 @@ START_TEST(a_silent_client_is_replaced) {
     run_until(sent_all, 50);
     forward_ms += (int64_t)4 * 60 * 1000;
     tick();
-    ck_assert(producer_is_up(&relay.producer));
-    ck_assert_int_eq(relay.flight.open.count, 50);
+    ck_assert(producer_is_up(&lane->producer));
+    ck_assert_int_eq(lane->flight.open.count, 50);
     forward_ms += (int64_t)2 * 60 * 1000;
     tick();
-    ck_assert(relay.told);
-    ck_assert_int_eq(relay.flight.open.count, 0);
+    ck_assert(lane->told);
+    ck_assert_int_eq(lane->flight.open.count, 0);
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
     run_until(left_is, 0);
     check_deleted_in_order(50);
@@ -666,7 +871,7 @@ START_TEST(draining_takes_no_more_rows) {
     run_until(reads, 0);
     relay_stop(&relay, mono_now());
     answer();
-    ck_assert_int_eq(relay.flight.open.count, 0);
+    ck_assert_int_eq(lane->flight.open.count, 0);
     run_until(is_done, 0);
     ck_assert_int_eq(rows_left(), 10);
 }
@@ -700,12 +905,12 @@ START_TEST(the_depth_is_asked_often_and_told_every_minute) {
     fill(10);
     run_until(left_is, 0);
     depth_is_asked_after(5100);
-    ck_assert_int_eq(relay.relayed, 10);
+    ck_assert_int_eq(lane->relayed, 10);
     relay_tick(&relay, mono_now());
     ck_assert_str_ne(asked, OUTBOX_DEPTH);
     answer();
     depth_is_asked_after(61000);
-    ck_assert_int_eq(relay.relayed, 0);
+    ck_assert_int_eq(lane->relayed, 0);
 }
 END_TEST
 
@@ -726,6 +931,12 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, windows_follow_each_other);
     tcase_add_test(tcase, a_refused_event_keeps_its_row);
     tcase_add_test(tcase, an_event_without_a_topic_is_passed_over);
+    tcase_add_test(tcase, a_topic_that_is_missing_holds_up_no_other_stream);
+    tcase_add_test(tcase, a_failure_during_a_read_skips_nothing);
+    tcase_add_test(tcase, a_window_begins_behind_what_was_settled_before_the_last_one);
+    tcase_add_test(tcase, nothing_is_settled_while_they_write_who_wrote_then);
+    tcase_add_test(tcase, a_sequence_that_was_set_back_is_read_from_the_beginning);
+    tcase_add_test(tcase, a_read_goes_over_so_many_numbers);
     tcase_add_test(tcase, a_full_client_is_waited_for);
     tcase_add_test(tcase, a_lost_connection_forgets_what_is_on_its_way);
     tcase_add_test(tcase, a_statement_that_fails_is_asked_again);
