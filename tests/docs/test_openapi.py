@@ -196,6 +196,17 @@ def test_it_has_the_limits_of_the_code(schema):
             assert fields[name]["items"]["maxLength"] == constant("RECIPIENT_BYTES_MAX")
 
 
+def test_limits_that_are_told_in_words_are_those_of_the_code():
+    kib = int(re.search(r"FIELD_METADATA_MAX \(\(size_t\)(\d+) \* 1024\)",
+                        source("src/domain/field.h"))[1])
+    assert f"at most {kib * 1024} bytes" in SCHEMAS["Metadata"]["description"]
+    count, size = map(int, re.search(r"large_client_header_buffers (\d+) (\d+)k;", NGINX).groups())
+    responses = COMPONENTS["responses"]
+    assert f"longer than {size} KiB" in responses["UriTooLong"]["description"]
+    assert re.findall(r"(\d+) KiB", responses["HeadersTooLarge"]["description"]) == [
+        str(size), str(count * size)]
+
+
 def test_it_has_the_limits_of_pages():
     limits = [parameter["schema"] for _, _, operation in operations()
               for parameter in operation["parameters"] if parameter["name"] == "limit"]
