@@ -2,11 +2,11 @@
 -- not wait for the other's topic; and it knows up to which number nothing new can appear, so that
 -- it does not read again over rows that it has deleted but VACUUM cannot take yet.
 --
--- What the version before calls stays: read_messages.
+-- What the version before calls stays: read_events.
 
--- guard.read_messages (0010), which says why the order is right, for one stream: announcements of
--- manual releases, or all else. Rows with numbers above p_to are left for the next call, so that a
--- call ends in time however many dead rows there are.
+-- guard.read_events (0008), which says why the order is right, with the trace of each event, and for
+-- one stream: announcements of manual releases, or all else. Rows with numbers above p_to are left
+-- for the next call, so that a call ends in time however many dead rows there are.
 CREATE FUNCTION guard.read_stream(
     p_announcements boolean, p_to bigint,
     p_window pg_snapshot, p_id bigint, p_ordinal integer,

@@ -5,13 +5,6 @@
 
 #define TEXTS_MAX 8
 
-#define TENANT_IS_FIRST(request) (offsetof(struct request, tenant_id) == 0)
-_Static_assert(TENANT_IS_FIRST(lock_request) && TENANT_IS_FIRST(release_request) &&
-                   TENANT_IS_FIRST(bulk_release_request) && TENANT_IS_FIRST(get_request) &&
-                   TENANT_IS_FIRST(list_request) && TENANT_IS_FIRST(manual_release_request) &&
-                   TENANT_IS_FIRST(audits_request),
-               "command_subject() takes the tenant from any of them");
-
 static size_t texts_of_manual_release(struct manual_release_request *r,
                                       struct text_span *texts[TEXTS_MAX]) {
     texts[0] = &r->reason;
@@ -119,15 +112,15 @@ static struct text_span correlation_id(const struct command *command) {
     }
 }
 
-/* The tenant is the first member of every request. */
 struct log_subject command_subject(const struct command *command) {
     const char *id = command->request_id;
+    const struct id *tenant = command_tenant(command);
     struct log_subject subject = {
         .request_id = {id, id == NULL ? 0 : strlen(id)},
         .correlation_id = correlation_id(command),
         .trace_id = trace_context_trace_id(&command->trace.context),
     };
-    if (command->kind != COMMAND_PING)
-        subject.tenant_id = command->as.get.tenant_id;
+    if (tenant != NULL)
+        subject.tenant_id = *tenant;
     return subject;
 }

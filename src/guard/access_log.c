@@ -4,11 +4,6 @@
 #include "base/log.h"
 #include "base/log_line.h"
 
-static const char *const METHODS[] = {[HTTP_GET] = "GET",
-                                      [HTTP_POST] = "POST",
-                                      [HTTP_DELETE] = "DELETE",
-                                      [HTTP_OTHER_METHOD] = "other"};
-
 static bool is_wanted(const struct exchange *x) {
     return log_is_enabled(LOG_LEVEL_INFO) &&
            (x->result == METRICS_RESULT_ERROR || log_is_sampled());
@@ -18,9 +13,10 @@ void access_log_write(const struct exchange *x, size_t bytes_out) {
     struct log_line line;
     if (!is_wanted(x))
         return;
+    const char *method = http_method_name(x->request.method);
     const struct log_subject subject = exchange_subject(x);
     log_line_begin(&line, LOG_LEVEL_INFO, &subject);
-    log_line_word(&line, "method", METHODS[x->request.method]);
+    log_line_word(&line, "method", method != NULL ? method : "other");
     log_line_word(&line, "route", x->route);
     /* Somebody's name may be in a path that leads nowhere. */
     if (log_is_enabled(LOG_LEVEL_DEBUG))

@@ -75,18 +75,6 @@ struct buffer *exchange_body(struct exchange *x) {
     return &x->context->answer;
 }
 
-static const char *operation_name(enum metrics_operation operation) {
-#define NAME(domain, value, text) text,
-    static const char *const NAMES[] = {METRICS_OPERATION_VALUES(NAME)};
-    return NAMES[operation];
-}
-
-static const char *result_name(enum metrics_result result) {
-    static const char *const NAMES[] = {METRICS_RESULT_VALUES(NAME)};
-#undef NAME
-    return NAMES[result];
-}
-
 struct log_subject exchange_subject(const struct exchange *x) {
     /* Before it is submitted the command may be half made. */
     const bool submitted = x->command.answer != NULL;
@@ -100,9 +88,9 @@ struct log_subject exchange_subject(const struct exchange *x) {
     if (subject.correlation_id.data == NULL)
         subject.correlation_id = x->request.correlation_id;
     subject.trace_id = trace_context_trace_id(&x->command.trace.context);
-    subject.operation = operation_name(x->operation);
+    subject.operation = metrics_operations->values[x->operation];
     if (x->duration_us > 0) {
-        subject.outcome = result_name(x->result);
+        subject.outcome = metrics_results->values[x->result];
         subject.duration_us = x->duration_us;
     }
     return subject;

@@ -17,6 +17,12 @@ static enum http_method method_of(const char *name) {
     return HTTP_OTHER_METHOD;
 }
 
+const char *http_method_name(enum http_method method) {
+    static const char *const NAMES[] = {
+        [HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE"};
+    return method < HTTP_METHODS ? NAMES[method] : NULL;
+}
+
 static void read_uri(struct http_request *request, const char *uri) {
     const size_t path_length = strcspn(uri, "?");
     request->path = (struct text_span){uri, path_length};

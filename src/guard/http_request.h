@@ -21,6 +21,9 @@ enum http_method {
 
 #define HTTP_METHODS 3 /* those that have a name */
 
+/* "GET" and so on; NULL: it has none here. */
+const char *http_method_name(enum http_method method);
+
 /* Texts point into the FastCGI parameters, which live until the request is finished. */
 struct http_request {
     enum http_method method;

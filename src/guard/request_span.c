@@ -8,23 +8,9 @@
 #include "metrics/table.h"
 #include "trace/span.h"
 
-/* In the order of their enums. */
-#define VALUE(domain, value, text) text,
-static const char *const OPERATIONS[] = {METRICS_OPERATION_VALUES(VALUE)};
-static const char *const RESULTS[] = {METRICS_RESULT_VALUES(VALUE)};
-#undef VALUE
-
 static const char *method_of(const struct exchange *x) {
-    switch (x->request.method) {
-    case HTTP_GET:
-        return "GET";
-    case HTTP_POST:
-        return "POST";
-    case HTTP_DELETE:
-        return "DELETE";
-    default:
-        return "_OTHER";
-    }
+    const char *name = http_method_name(x->request.method);
+    return name != NULL ? name : "_OTHER";
 }
 
 /* What is the server's fault; by gRPC: as the conventions list them. */
@@ -61,8 +47,8 @@ static void tell_http(const struct exchange *x, int status) {
 
 static void tell_request(const struct exchange *x, enum metrics_result result) {
     const struct id *tenant = command_tenant(&x->command);
-    span_text("availability_guard.operation", OPERATIONS[x->operation]);
-    span_text("availability_guard.outcome", RESULTS[result]);
+    span_text("availability_guard.operation", metrics_operations->values[x->operation]);
+    span_text("availability_guard.outcome", metrics_results->values[result]);
     if (tenant != NULL)
         span_id("availability_guard.tenant_id", tenant);
     span_text("availability_guard.request_id", x->request.request_id);

@@ -35,6 +35,9 @@ const struct metrics_metric metrics_table[] = {METRICS_TABLE(ROW)};
 const size_t metrics_table_count = sizeof metrics_table / sizeof *metrics_table;
 
 const struct metrics_label *const metrics_programs = &label_PROGRAM;
+const struct metrics_label *const metrics_operations = &label_OPERATION;
+const struct metrics_label *const metrics_results = &label_RESULT;
+const struct metrics_label *const metrics_messages = &label_MESSAGE;
 
 /* FNV-1a: enough to tell one version of the table from another. */
 static uint64_t mix(uint64_t hash, const void *bytes, size_t length) {

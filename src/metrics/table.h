@@ -390,7 +390,11 @@ struct metrics_metric {
 extern const struct metrics_metric metrics_table[];
 extern const size_t metrics_table_count;
 
+/* In the order of their enums. */
 extern const struct metrics_label *const metrics_programs;
+extern const struct metrics_label *const metrics_operations;
+extern const struct metrics_label *const metrics_results;
+extern const struct metrics_label *const metrics_messages;
 
 /* The same for the same table, and another one (as good as always) for any other. */
 uint64_t metrics_table_hash(void);

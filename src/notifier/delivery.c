@@ -314,13 +314,11 @@ static void review(struct delivery *d) {
 }
 
 static void tell(const struct delivery *d, enum metrics_message status) {
-#define VALUE(domain, value, text) text,
-    static const char *const STATUSES[] = {METRICS_MESSAGE_VALUES(VALUE)};
-#undef VALUE
     const char *error = d->announces ? "undeliverable" : "malformed";
     consume_span_tell(&d->trace, d->record,
                       d->dispatch->settings->availability_guard_notification_consumer_group,
-                      d->taken, STATUSES[status], status == METRICS_MESSAGE_FAILED ? error : NULL);
+                      d->taken, metrics_messages->values[status],
+                      status == METRICS_MESSAGE_FAILED ? error : NULL);
 }
 
 static void finish(struct delivery *d) {

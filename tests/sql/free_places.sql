@@ -26,7 +26,7 @@ AS $$
             array_agg(60) AS ttls, array_agg('TEST'::text) AS texts,
             array_agg(NULL::jsonb) AS metadata
      FROM unnest(ids, rooms, from_days) AS r (id, room, day)) AS i,
-    guard.insert_batch(clock_timestamp(), 7000, i.tenants, i.ids, i.nulls, i.nulls, i.nulls,
+    guard.insert_batch(clock_timestamp(), 7000, i.tenants, i.ids, i.nulls, i.nulls,
                        i.rooms, i.rooms, i.starts, i.ends, i.ttls, i.texts, i.texts,
                        i.metadata) AS a
 $$;

@@ -2,7 +2,7 @@
 -- pg_prove --set role=NAME.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(99);
+SELECT plan(98);
 SELECT set_config('test.role', :'role', true) \g /dev/null
 
 -- Runs a statement as the service's role. An error takes the role back by itself.
@@ -90,7 +90,6 @@ SELECT pg_temp.allowed($$SELECT * FROM guard.list_audits('00000000-0000-0000-000
 SELECT pg_temp.allowed($$SELECT * FROM guard.verify_audit_chains()$$, 'verify_audit_chains');
 SELECT is((SELECT problem FROM guard.verify_audit_chains()), NULL, 'which finds nothing');
 SELECT pg_temp.allowed($$SELECT * FROM guard.read_events(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_events');
-SELECT pg_temp.allowed($$SELECT * FROM guard.read_messages(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_messages');
 SELECT pg_temp.allowed($$SELECT * FROM guard.read_stream(true, 10, pg_current_snapshot(), 0, 0, NULL, 0, 0, 10, 1000, 1000)$$, 'read_stream');
 SELECT pg_temp.allowed($$SELECT guard.outbox_top()$$, 'outbox_top');
 SELECT pg_temp.allowed($$SELECT * FROM guard.outbox_writers('{}')$$, 'outbox_writers');

@@ -9,9 +9,10 @@ CREATE FUNCTION pg_temp.news() RETURNS text LANGUAGE sql AS $$
     WITH news AS (INSERT INTO seen SELECT o.id FROM guard.outbox AS o WHERE o.id NOT IN (SELECT s.id FROM seen AS s) RETURNING id)
     SELECT coalesce(string_agg(concat_ws(' ', regexp_replace(m.event_type, '.*\.', ''), pg_temp.n(m.lock_id), coalesce(m.traceparent, '-')),
                ', ' ORDER BY m.id, m.ordinal), '')
-    FROM guard.read_messages(pg_current_snapshot(), 0, 0, NULL, 0, 0, 10000, 1000, 100000000) AS m JOIN news USING (id)
+    FROM (VALUES (true), (false)) AS s (announcements),
+         guard.read_stream(s.announcements, guard.outbox_top(), pg_current_snapshot(), 0, 0, NULL, 0, 0, 10000, 1000, 100000000) AS m JOIN news USING (id)
 $$;
--- read_messages sees what has been committed, or what this snapshot sees: rows of this transaction are made older.
+-- read_stream sees what has been committed, or what this snapshot sees: rows of this transaction are made older.
 CREATE FUNCTION pg_temp.settle() RETURNS void LANGUAGE sql AS $$ UPDATE guard.outbox SET xid = '3'::xid8 $$;
 CREATE FUNCTION pg_temp.told() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_temp.settle(); RETURN pg_temp.news(); END $$;
 -- Grants rooms to locks of the same numbers.

@@ -1,7 +1,6 @@
 /*
- * The relay between a Kafka that fails on cue (librdkafka's mock cluster) and an outbox in memory:
- * the session's functions are replaced (see Makefile.am), and answers made as libpq makes them. The
- * clock can be put forward.
+ * The relay between a Kafka that fails on cue (librdkafka's mock cluster) and an outbox in memory
+ * (fake_outbox.h). The clock can be put forward.
  */
 #include "relay/relay.h"
 
@@ -11,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "fake_outbox.h"
 #include "unit.h"
 
 /* Under valgrind on a slow machine: only a test that fails waits that long. */
@@ -18,8 +18,6 @@
 
 #define PRODUCE 0 /* its number in Kafka's protocol */
 #define TOPIC "availability-guard.notifications"
-
-#define EVENTS_MAX 200
 
 static struct settings settings;
 static struct poller poller;
@@ -34,287 +32,10 @@ static int64_t forward_ms; /* the clock is ahead by this */
 /* The linker's names. NOLINTBEGIN(*-reserved-identifier,cert-dcl*) */
 mono_time __real_mono_now(void);
 mono_time __wrap_mono_now(void);
-void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
-                         const struct session_owner *its_owner);
-void __wrap_session_exit(struct session *s);
-mono_time __wrap_session_deadline(const struct session *s);
-void __wrap_session_tick(struct session *s, mono_time now);
-void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
-                         mono_time now, mono_time until);
 /* NOLINTEND(*-reserved-identifier,cert-dcl*) */
 
 mono_time __wrap_mono_now(void) {
     return mono_after_ms(__real_mono_now(), forward_ms);
-}
-
-/* --- an outbox ---------------------------------------------------------------------------- */
-
-static struct {
-    bool there[EVENTS_MAX]; /* row i has the number i + 1, and so many more */
-    int numbers_before;
-    int count;
-    int row_events;
-    int payload_bytes;
-    int deleted[EVENTS_MAX]; /* in their order */
-    int deleted_count;
-    int windows;
-    int read_rows_max; /* the most events that one read has given */
-    int refuses;       /* so many statements are still to fail, every other one */
-    bool refused;      /* the last one has */
-    int writers_asked;
-    bool still_open;
-    const char *writers;
-    const char *other; /* the stream of rows that are no announcements */
-    bool others[EVENTS_MAX];
-} outbox;
-
-static struct session_owner owner; /* the relay's */
-static char asked[16];             /* the statement under way, or "" */
-static struct {
-    bool announcements; /* or all else */
-    int to;             /* a number */
-    int window;         /* so many rows there were */
-    struct outbox_place at;
-    int past; /* 0: none */
-    struct outbox_place past_to;
-    int events;
-    int count; /* of reads */
-    int span_max;
-} asked_read;
-
-static void put_be(char *at, uint64_t value, int bytes) {
-    for (int i = bytes - 1; i >= 0; i--, value >>= 8)
-        at[i] = (char)value;
-}
-
-static uint64_t get_be(const char *at, int bytes) {
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | (unsigned char)at[i];
-    return value;
-}
-
-static PGresult *result_of(const unsigned *types, int columns) {
-    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc attributes[32];
-    char name[] = "x";
-    memset(attributes, 0, sizeof attributes);
-    for (int i = 0; i < columns; i++) {
-        attributes[i].name = name;
-        attributes[i].format = 1;
-        attributes[i].typid = types[i];
-    }
-    ck_assert_int_eq(PQsetResultAttrs(result, columns, attributes), 1);
-    return result;
-}
-
-static void set_number(PGresult *result, int row, int column, uint64_t value, int bytes) {
-    char field[8];
-    put_be(field, value, bytes);
-    ck_assert_int_eq(PQsetvalue(result, row, column, field, bytes), 1);
-}
-
-/* libpq copies the text, though it wants a pointer that is not const. */
-static void set_text(PGresult *result, int row, int column, const char *text) {
-    ck_assert_int_eq(PQsetvalue(result, row, column, (char *)text, (int)strlen(text)), 1);
-}
-
-static uint64_t number_of(int row) {
-    return (uint64_t)outbox.numbers_before + (uint64_t)row + 1;
-}
-
-/* The greatest that has been given. */
-static uint64_t top_number(void) {
-    return number_of(outbox.count - 1);
-}
-
-static void set_event(PGresult *result, int at, int row, int ordinal) {
-    const int number = row * outbox.row_events + ordinal - 1;
-    char id[16] = {0};
-    char payload[64];
-    (void)snprintf(payload, sizeof payload, "{\"n\":%d}", number);
-    put_be(id, (uint64_t)number, 16);
-    set_number(result, at, 1, number_of(row), 8);
-    set_number(result, at, 2, (uint64_t)ordinal, 4);
-    set_number(result, at, 3, (uint64_t)outbox.row_events, 4);
-    set_text(result, at, 4, outbox.others[row] ? outbox.other : "notification");
-    set_text(result, at, 5, "an.event");
-    set_number(result, at, 6, 0, 8);
-    for (int column = 7; column < 10; column++)
-        ck_assert_int_eq(PQsetvalue(result, at, column, id, sizeof id), 1);
-    set_number(result, at, 10, (uint64_t)outbox.payload_bytes, 4);
-    set_text(result, at, 11, payload);
-}
-
-static bool is_asked_for(int row, int ordinal) {
-    const struct outbox_place place = {outbox.numbers_before + row + 1, ordinal};
-    return outbox.there[row] && outbox.others[row] != asked_read.announcements &&
-           place.id <= asked_read.to && outbox_is_after(place, asked_read.at) &&
-           (row >= asked_read.past || outbox_is_after(place, asked_read.past_to));
-}
-
-static PGresult *answer_read(void) {
-    static const unsigned TYPES[] = {16,   20,   23, 23, 25,   25,   1184, 2950, 2950,
-                                     2950, 23,   25, 25, 2950, 2950, 2950, 2950, 1184,
-                                     1184, 1184, 25, 25, 20,   1184, 25,   25};
-    PGresult *result = result_of(TYPES, 26);
-    int given = 0;
-    bool more = false;
-    for (int row = 0; row < asked_read.window; row++) {
-        for (int ordinal = 1; ordinal <= outbox.row_events; ordinal++) {
-            if (!is_asked_for(row, ordinal))
-                continue;
-            more = given == asked_read.events;
-            if (!more)
-                set_event(result, given++, row, ordinal);
-        }
-    }
-    for (int at = 0; at < given; at++)
-        set_number(result, at, 0, more, 1);
-    if (given > outbox.read_rows_max)
-        outbox.read_rows_max = given;
-    return result;
-}
-
-static PGresult *answer_window(void) {
-    static const unsigned TYPES[] = {25, 20};
-    PGresult *result = result_of(TYPES, 2);
-    char count[16];
-    (void)snprintf(count, sizeof count, "%d", outbox.count);
-    set_text(result, 0, 0, count);
-    set_number(result, 0, 1, top_number(), 8);
-    outbox.windows++;
-    return result;
-}
-
-static PGresult *answer_bool(void) {
-    static const unsigned TYPES[] = {16};
-    PGresult *result = result_of(TYPES, 1);
-    set_number(result, 0, 0, 1, 1);
-    return result;
-}
-
-static PGresult *answer_delete(void) {
-    static const unsigned TYPES[] = {23};
-    PGresult *result = result_of(TYPES, 1);
-    set_number(result, 0, 0, 1, 4);
-    return result;
-}
-
-static PGresult *answer_writers(void) {
-    static const unsigned TYPES[] = {20, 25, 16};
-    PGresult *result = result_of(TYPES, 3);
-    set_number(result, 0, 0, top_number(), 8);
-    set_text(result, 0, 1, outbox.writers);
-    set_number(result, 0, 2, outbox.still_open, 1);
-    outbox.writers_asked++;
-    return result;
-}
-
-static PGresult *answer_depth(void) {
-    static const unsigned TYPES[] = {23, 20};
-    PGresult *result = result_of(TYPES, 2);
-    set_number(result, 0, 0, 7, 4);
-    set_number(result, 0, 1, 1000, 8);
-    return result;
-}
-
-/* A statement that fails deletes nothing. */
-static void delete_rows(const struct params *params) {
-    if (outbox.refuses > 0 && !outbox.refused)
-        return;
-    const size_t count = get_be(params->values[0] + 12, 4);
-    for (size_t i = 0; i < count; i++) {
-        const int row =
-            (int)get_be(params->values[0] + 20 + 12 * i + 4, 8) - 1 - outbox.numbers_before;
-        ck_assert_int_lt(row, outbox.count);
-        ck_assert(outbox.there[row]);
-        outbox.there[row] = false;
-        outbox.deleted[outbox.deleted_count++] = row;
-    }
-}
-
-static int snapshot_of(const struct params *params, int parameter) {
-    char text[16] = "0";
-    if (params->values[parameter] != NULL)
-        memcpy(text, params->values[parameter], (size_t)params->lengths[parameter]);
-    return (int)strtol(text, NULL, 10);
-}
-
-static struct outbox_place place_of(const struct params *params, int parameter) {
-    return (struct outbox_place){(int64_t)get_be(params->values[parameter], 8),
-                                 (int32_t)get_be(params->values[parameter + 1], 4)};
-}
-
-static void note_read(const struct params *params) {
-    asked_read.count++;
-    asked_read.announcements = params->values[0][0] != 0;
-    asked_read.to = (int)get_be(params->values[1], 8);
-    asked_read.window = snapshot_of(params, 2);
-    asked_read.at = place_of(params, 3);
-    asked_read.past = snapshot_of(params, 5);
-    asked_read.past_to = place_of(params, 6);
-    asked_read.events = (int)get_be(params->values[8], 4);
-    if (asked_read.to - (int)asked_read.at.id > asked_read.span_max)
-        asked_read.span_max = asked_read.to - (int)asked_read.at.id;
-}
-
-void __wrap_session_init(struct session *s, struct poller *p, const struct session_options *options,
-                         const struct session_owner *its_owner) {
-    (void)p;
-    ck_assert_ptr_nonnull(strstr(options->prepare, "PREPARE lead "));
-    owner = *its_owner;
-    s->state = SESSION_IDLE;
-}
-
-void __wrap_session_exit(struct session *s) {
-    s->state = SESSION_DOWN;
-}
-
-mono_time __wrap_session_deadline(const struct session *s) {
-    (void)s;
-    return MONO_NEVER;
-}
-
-void __wrap_session_tick(struct session *s, mono_time now) {
-    (void)s;
-    (void)now;
-}
-
-void __wrap_session_send(struct session *s, const char *statement, const struct params *params,
-                         mono_time now, mono_time until) {
-    (void)now;
-    ck_assert(mono_is_never(until));
-    ck_assert_int_eq(s->state, SESSION_IDLE);
-    s->state = SESSION_BUSY;
-    (void)snprintf(asked, sizeof asked, "%s", statement);
-    if (strcmp(statement, OUTBOX_READ) == 0)
-        note_read(params);
-    else if (strcmp(statement, OUTBOX_DELETE) == 0)
-        delete_rows(params);
-}
-
-static void answer(void) {
-    PGresult *result = NULL;
-    outbox.refused = outbox.refuses > 0 && !outbox.refused;
-    if (outbox.refused)
-        result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
-    else if (strcmp(asked, OUTBOX_LEAD) == 0)
-        result = answer_bool();
-    else if (strcmp(asked, OUTBOX_WINDOW) == 0)
-        result = answer_window();
-    else if (strcmp(asked, OUTBOX_READ) == 0)
-        result = answer_read();
-    else if (strcmp(asked, OUTBOX_DELETE) == 0)
-        result = answer_delete();
-    else if (strcmp(asked, OUTBOX_WRITERS) == 0)
-        result = answer_writers();
-    else
-        result = answer_depth();
-    outbox.refuses -= outbox.refused;
-    asked[0] = '\0';
-    relay.session.state = SESSION_IDLE;
-    owner.answered(owner.context, result);
 }
 
 /* --- running it --------------------------------------------------------------------------- */
@@ -325,13 +46,7 @@ static void setup(void) {
     clearenv();
     log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_JSON); /* before there are threads */
     forward_ms = 0;
-    memset(&outbox, 0, sizeof outbox);
-    memset(&asked, 0, sizeof asked);
-    memset(&asked_read, 0, sizeof asked_read);
-    outbox.row_events = 1;
-    outbox.payload_bytes = 10;
-    outbox.other = "inventory";
-    outbox.writers = "{}";
+    fake_outbox_reset();
     house = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof reason);
     ck_assert_msg(house != NULL, "%s", reason);
     cluster = rd_kafka_mock_cluster_new(house, 1);
@@ -379,8 +94,8 @@ static int rows_left(void) {
 
 static void tick(void) {
     relay_tick(&relay, mono_now());
-    if (asked[0] != '\0')
-        answer();
+    if (outbox.asked[0] != '\0')
+        fake_outbox_answer();
 }
 
 /* Lets the relay work until the condition holds. */
@@ -391,8 +106,8 @@ static void run_until(bool (*condition)(int argument), int argument) {
         relay_tick(&relay, mono_now());
         if (condition(argument))
             return; /* before the answer that is under way */
-        if (asked[0] != '\0')
-            answer();
+        if (outbox.asked[0] != '\0')
+            fake_outbox_answer();
         else
             ck_assert_int_ge(poller_wait(&poller, relay_deadline(&relay), NULL), 0);
     }
@@ -446,7 +161,7 @@ static bool others_passed_over(int count) {
 
 static bool reads(int unused) {
     (void)unused;
-    return strcmp(asked, OUTBOX_READ) == 0;
+    return strcmp(outbox.asked, OUTBOX_READ) == 0;
 }
 
 static bool is_done(int unused) {
@@ -483,11 +198,11 @@ static void refuse_batch_of(int count, rd_kafka_resp_err_t error) {
 
 START_TEST(all_is_sent_and_deleted) {
     begin();
-    fill(EVENTS_MAX);
+    fill(FAKE_OUTBOX_EVENTS_MAX);
     run_until(left_is, 0);
-    check_deleted_in_order(EVENTS_MAX);
+    check_deleted_in_order(FAKE_OUTBOX_EVENTS_MAX);
     ck_assert_int_eq(outbox.read_rows_max, 20);
-    ck_assert_int_eq(lane->relayed, EVENTS_MAX);
+    ck_assert_int_eq(lane->relayed, FAKE_OUTBOX_EVENTS_MAX);
 }
 END_TEST
 
@@ -554,7 +269,7 @@ START_TEST(an_event_that_is_refused_alone_is_passed_over) {
     ck_assert_int_eq(lane->passed, 1);
     ck_assert(!lane->singly);
     /* Whoever leads next tries again. */
-    owner.lost(owner.context);
+    outbox.owner.lost(outbox.owner.context);
     run_until(left_is, 0);
     ck_assert_int_eq(lane->passed, 0);
 }
@@ -631,7 +346,7 @@ START_TEST(a_refused_event_keeps_its_row) {
     ck_assert(outbox.there[1]);
     check_deleted_in_order(4);
     /* Whoever leads next sends all of the row. */
-    owner.lost(owner.context);
+    outbox.owner.lost(outbox.owner.context);
     run_until(left_is, 0);
     ck_assert_int_eq(lane->relayed, 5);
 }
@@ -692,9 +407,9 @@ START_TEST(a_failure_during_a_read_skips_nothing) {
     note_refusal();
     relay_tick(&relay, mono_now());
     ck_assert_int_eq(lane->flight.open.count, 0);
-    ck_assert_str_eq(asked, OUTBOX_READ);
+    ck_assert_str_eq(outbox.asked, OUTBOX_READ);
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
-    answer();
+    fake_outbox_answer();
     run_until(left_is, 0);
     check_deleted_in_order(40);
 }
@@ -725,15 +440,15 @@ START_TEST(a_window_begins_behind_what_was_settled_before_the_last_one) {
     run_until(settled_are, 10);
     fill(1);
     run_until(left_is, 0);
-    ck_assert_int_eq(asked_read.at.id, 10);
-    ck_assert_int_eq(asked_read.at.ordinal, INT32_MAX);
+    ck_assert_int_eq(outbox.read.at.id, 10);
+    ck_assert_int_eq(outbox.read.at.ordinal, INT32_MAX);
     forward_ms += 1000;
     run_until(settled_are, 11);
     /* There is nothing to be read where nothing can be. */
-    const int before = asked_read.count;
+    const int before = outbox.read.count;
     const int windows = outbox.windows;
     run_until(windows_are, windows + 5);
-    ck_assert_int_eq(asked_read.count, before);
+    ck_assert_int_eq(outbox.read.count, before);
     /* What waits is read again after a failure, wherever windows begin. */
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
     fill(5);
@@ -789,8 +504,8 @@ START_TEST(a_read_goes_over_so_many_numbers) {
     fill(1);
     run_until(left_is, 0);
     check_deleted(1);
-    ck_assert_int_ge(asked_read.count, 4);
-    ck_assert_int_le(asked_read.span_max, OUTBOX_READ_SPAN);
+    ck_assert_int_ge(outbox.read.count, 4);
+    ck_assert_int_le(outbox.read.span_max, OUTBOX_READ_SPAN);
 }
 END_TEST
 
@@ -808,9 +523,9 @@ START_TEST(a_lost_connection_forgets_what_is_on_its_way) {
     begin();
     fill(50);
     run_until(sent_all, 50);
-    owner.lost(owner.context);
+    outbox.owner.lost(outbox.owner.context);
     relay.session.state = SESSION_IDLE; /* it is back at once */
-    asked[0] = '\0';
+    outbox.asked[0] = '\0';
     ck_assert_int_eq(relay.state, RELAY_FOLLOWING);
     ck_assert_int_eq(flight_count(&lane->flight), 0);
     ck_assert(!producer_is_up(&lane->producer));
@@ -853,13 +568,13 @@ END_TEST
 START_TEST(draining_sends_no_more_and_ends_in_time) {
     ck_assert_int_eq(rd_kafka_mock_broker_set_down(cluster, 1), 0);
     begin();
-    fill(EVENTS_MAX);
+    fill(FAKE_OUTBOX_EVENTS_MAX);
     run_until(sent_all, 60);
     relay_stop(&relay, mono_now());
     ck_assert_int_eq(relay.state, RELAY_DRAINING);
     ck_assert_int_eq(rd_kafka_mock_broker_set_up(cluster, 1), 0);
     run_until(is_done, 0);
-    ck_assert_int_eq(rows_left(), EVENTS_MAX - 60);
+    ck_assert_int_eq(rows_left(), FAKE_OUTBOX_EVENTS_MAX - 60);
     check_deleted_in_order(60);
 }
 END_TEST
@@ -870,7 +585,7 @@ START_TEST(draining_takes_no_more_rows) {
     fill(10);
     run_until(reads, 0);
     relay_stop(&relay, mono_now());
-    answer();
+    fake_outbox_answer();
     ck_assert_int_eq(lane->flight.open.count, 0);
     run_until(is_done, 0);
     ck_assert_int_eq(rows_left(), 10);
@@ -896,8 +611,8 @@ END_TEST
 static void depth_is_asked_after(int64_t ms) {
     forward_ms += ms;
     relay_tick(&relay, mono_now());
-    ck_assert_str_eq(asked, OUTBOX_DEPTH);
-    answer();
+    ck_assert_str_eq(outbox.asked, OUTBOX_DEPTH);
+    fake_outbox_answer();
 }
 
 START_TEST(the_depth_is_asked_often_and_told_every_minute) {
@@ -907,8 +622,8 @@ START_TEST(the_depth_is_asked_often_and_told_every_minute) {
     depth_is_asked_after(5100);
     ck_assert_int_eq(lane->relayed, 10);
     relay_tick(&relay, mono_now());
-    ck_assert_str_ne(asked, OUTBOX_DEPTH);
-    answer();
+    ck_assert_str_ne(outbox.asked, OUTBOX_DEPTH);
+    fake_outbox_answer();
     depth_is_asked_after(61000);
     ck_assert_int_eq(lane->relayed, 0);
 }

@@ -3,8 +3,7 @@
 -- What a lock without a trace costs must not grow by it: arguments and columns are null then, and
 -- nothing is computed of them.
 --
--- What the version before calls stays: functions got an argument more, which may be missing, and
--- guard.read_events is what it was.
+-- What the version before calls stays: functions got an argument more, which may be missing.
 
 -- --- the outbox ----------------------------------------------------------------------------
 
@@ -12,118 +11,6 @@
 ALTER TABLE guard.outbox
     ADD COLUMN traces text[],
     ALTER COLUMN traces SET STORAGE EXTERNAL;
-
--- Events of one window of the outbox, in their order, behind the one at (p_id, p_ordinal), each with
--- its traceparent.
---
--- A window is what a snapshot sees (p_window). In it rows are read in the order of their numbers.
--- When it has been read to its end, the next snapshot makes the next window; what the window
--- before saw is left out then (p_past), up to the event at (p_past_id, p_past_ordinal): events
--- behind that are to be read again.
---
--- So the events of a lock are always read in the order in which they came to be. Say that one
--- transaction has changed the lock, and then another one. Each drew its number while it held the
--- lock's row, and the second got the row after the first had ended. Hence the second number is
--- the larger one: right within a window. And whoever sees the second transaction sees the first:
--- its events are in the same window, or in one before. (The numbers of transactions say nothing:
--- they are given before a transaction waits for the row. Nor does the order of numbers alone, for
--- among transactions without a lock in common the smaller number can become visible last.)
--- Transactions that stay open hold up nothing but their own events.
---
--- Whole rows with not more than p_limit events, or so many events of the first row; and not more
--- than about p_bytes of messages and a row. Payloads above p_payload_bytes are left out, and only
--- their size is told. `more` says that the window was not read to its end.
-CREATE FUNCTION guard.read_messages(
-    p_window pg_snapshot, p_id bigint, p_ordinal integer,
-    p_past pg_snapshot, p_past_id bigint, p_past_ordinal integer,
-    p_limit integer, p_payload_bytes integer, p_bytes bigint)
-RETURNS TABLE (
-    more boolean, id bigint, ordinal integer, events integer, stream text, event_type text,
-    occurred_at timestamptz, event_id uuid, tenant_id uuid, lock_id uuid, bytes integer,
-    payload text, released_by text,
-    property_id uuid, reservation_id uuid, room_type_id uuid, room_id uuid,
-    stay_start timestamptz, stay_end timestamptz, expires_at timestamptz, reason text,
-    correlation_id text, fencing_token bigint, released_at timestamptz, release_reason text,
-    traceparent text)
-LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off
-AS $$
-#variable_conflict use_column
-DECLARE
-    v_row   record;
-    v_ids   bigint[];
-    v_count integer := 0;
-    v_bytes bigint := 0;
-    v_more  boolean := false;
-BEGIN
-    -- First which rows: nothing large is read for that. A lock is about a quarter of its message.
-    FOR v_row IN
-        SELECT o.id, o.events - CASE WHEN o.id = p_id THEN p_ordinal ELSE 0 END AS events,
-               CASE WHEN o.payload IS NULL THEN 4 * pg_column_size(o.locks)
-                    WHEN octet_length(o.payload) <= p_payload_bytes THEN octet_length(o.payload)
-                    ELSE 0 END AS bytes
-        FROM guard.outbox AS o
-        WHERE o.id >= p_id AND (o.id > p_id OR o.events > p_ordinal)
-          AND guard.is_seen(o.xid, p_window)
-          AND (p_past IS NULL OR NOT guard.is_seen(o.xid, p_past) OR o.id > p_past_id
-               OR o.id = p_past_id AND o.events > p_past_ordinal)
-        ORDER BY o.id
-        LIMIT p_limit + 1
-    LOOP
-        v_more := v_count > 0 AND v_count + v_row.events > p_limit OR v_bytes >= p_bytes;
-        EXIT WHEN v_more;
-        v_ids := v_ids || v_row.id;
-        v_count := v_count + v_row.events;
-        v_bytes := v_bytes + v_row.bytes;
-    END LOOP;
-    IF v_ids IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY
-    SELECT v_more OR v_count > p_limit,
-           o.id, coalesce(l.ordinal, 1)::integer, o.events, o.stream, o.event_type, o.created_at,
-           o.event_id, coalesce(o.tenant_id, l.tenant_id), coalesce(o.lock_id, l.id),
-           octet_length(o.payload),
-           CASE WHEN octet_length(o.payload) <= p_payload_bytes THEN o.payload END,
-           o.released_by,
-           l.property_id, l.reservation_id, l.room_type_id, l.room_id, l.stay_start, l.stay_end,
-           l.expires_at, l.reason, l.correlation_id, l.fencing_token, l.released_at,
-           l.release_reason, o.traces[coalesce(l.ordinal, 1)]
-    FROM guard.outbox AS o
-    LEFT JOIN LATERAL unnest(o.locks) WITH ORDINALITY
-        AS l (id, tenant_id, property_id, reservation_id, room_type_id, room_id, stay_start,
-              stay_end, expires_at, reason, correlation_id, fencing_token, released_at,
-              release_reason, ordinal) ON true
-    WHERE o.id = ANY (v_ids)
-      AND (o.id > p_id OR coalesce(l.ordinal, 1) > p_ordinal)
-      AND (p_past IS NULL OR NOT guard.is_seen(o.xid, p_past) OR o.id > p_past_id
-           OR o.id = p_past_id AND coalesce(l.ordinal, 1) > p_past_ordinal)
-    ORDER BY o.id, l.ordinal
-    LIMIT p_limit;
-END
-$$;
-
--- For the relay of the version before.
-CREATE OR REPLACE FUNCTION guard.read_events(
-    p_window pg_snapshot, p_id bigint, p_ordinal integer,
-    p_past pg_snapshot, p_past_id bigint, p_past_ordinal integer,
-    p_limit integer, p_payload_bytes integer, p_bytes bigint)
-RETURNS TABLE (
-    more boolean, id bigint, ordinal integer, events integer, stream text, event_type text,
-    occurred_at timestamptz, event_id uuid, tenant_id uuid, lock_id uuid, bytes integer,
-    payload text, released_by text,
-    property_id uuid, reservation_id uuid, room_type_id uuid, room_id uuid,
-    stay_start timestamptz, stay_end timestamptz, expires_at timestamptz, reason text,
-    correlation_id text, fencing_token bigint, released_at timestamptz, release_reason text)
-LANGUAGE sql STABLE
-AS $$
-    SELECT m.more, m.id, m.ordinal, m.events, m.stream, m.event_type, m.occurred_at, m.event_id,
-           m.tenant_id, m.lock_id, m.bytes, m.payload, m.released_by, m.property_id,
-           m.reservation_id, m.room_type_id, m.room_id, m.stay_start, m.stay_end, m.expires_at,
-           m.reason, m.correlation_id, m.fencing_token, m.released_at, m.release_reason
-    FROM guard.read_messages(p_window, p_id, p_ordinal, p_past, p_past_id, p_past_ordinal,
-                             p_limit, p_payload_bytes, p_bytes) AS m
-$$;
 
 -- --- events of locks -----------------------------------------------------------------------
 
@@ -139,7 +26,7 @@ DROP FUNCTION guard.note_granted(
     timestamptz[], integer[], text[], text[]);
 
 -- Writes the events of one type of this transaction, if there are any, with the traces of the locks
--- (null: none has one). The caller holds the rows of all these locks, as guard.read_messages counts
+-- (null: none has one). The caller holds the rows of all these locks, as guard.read_events counts
 -- on.
 CREATE FUNCTION guard.note_locks(
     p_type text, p_now timestamptz, p_locks guard.lock_event[], p_released_by text,
@@ -307,6 +194,7 @@ DECLARE
     v_now     timestamptz;
     v_at      timestamptz;
     v_token   bigint;
+    v_free    integer;
     v_granted integer;
     v_fresh   integer[];
     v_new     integer[];
@@ -333,26 +221,41 @@ BEGIN
 
     -- The usual case: new locks on free places, all in one statement. The arrays are read by
     -- subscript: functions in FROM would store them first, and each costs a check of privileges.
-    RETURN QUERY
-    INSERT INTO public.inventory_locks_shadow AS l
-           (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
-            stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
-            metadata, fencing_token, created_at, updated_at)
-    SELECT p_ids[i.n], p_tenants[i.n], p_properties[i.n], p_reservations[i.n], p_types[i.n],
-           p_rooms[i.n], p_starts[i.n], p_ends[i.n],
-           guard.expires_at(v_now, p_ttls[i.n], p_ends[i.n]), p_ttls[i.n], p_reasons[i.n],
-           p_correlations[i.n], p_metadata[i.n], v_token + i.n - 1, v_now, v_now
-    FROM generate_series(1, cardinality(p_ids)) AS i (n)
-    WHERE p_ends[i.n] > v_now
-    ON CONFLICT DO NOTHING
-    RETURNING (l.fencing_token - v_token + 1)::integer, 'LOCKED'::text,
-           l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
-           l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
-           l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
-           l.created_at, l.updated_at;
-
-    GET DIAGNOSTICS v_granted = ROW_COUNT;
+    v_free := guard.free_batches();
+    IF v_free = 16 THEN
+        BEGIN
+            RETURN QUERY SELECT * FROM guard.insert_batch(
+                v_now, v_token, p_tenants, p_ids, p_properties, p_reservations, p_types, p_rooms,
+                p_starts, p_ends, p_ttls, p_reasons, p_correlations, p_metadata);
+            GET DIAGNOSTICS v_granted = ROW_COUNT;
+        EXCEPTION WHEN exclusion_violation OR unique_violation THEN
+            NULL; -- nothing has been done
+        END;
+    END IF;
+    IF v_granted IS NULL THEN
+        RETURN QUERY
+        INSERT INTO public.inventory_locks_shadow AS l
+               (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
+                stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
+                metadata, fencing_token, created_at, updated_at)
+        SELECT p_ids[i.n], p_tenants[i.n], p_properties[i.n], p_reservations[i.n], p_types[i.n],
+               p_rooms[i.n], p_starts[i.n], p_ends[i.n],
+               guard.expires_at(v_now, p_ttls[i.n], p_ends[i.n]), p_ttls[i.n], p_reasons[i.n],
+               p_correlations[i.n], p_metadata[i.n], v_token + i.n - 1, v_now, v_now
+        FROM generate_series(1, cardinality(p_ids)) AS i (n)
+        WHERE p_ends[i.n] > v_now
+        ON CONFLICT DO NOTHING
+        RETURNING (l.fencing_token - v_token + 1)::integer, 'LOCKED'::text,
+               l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
+               l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
+               l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
+               l.created_at, l.updated_at;
+        GET DIAGNOSTICS v_granted = ROW_COUNT;
+    END IF;
     IF v_granted = cardinality(p_ids) THEN
+        IF v_free < 16 THEN
+            PERFORM set_config('availability_guard.free_batches', (v_free + 1)::text, false);
+        END IF;
         IF v_granted > 0 AND guard.writes_events() THEN
             PERFORM guard.note_granted(
                 NULL, v_now, v_token, p_tenants, p_ids, p_properties, p_reservations, p_types,
@@ -361,6 +264,9 @@ BEGIN
         RETURN;
     END IF;
 
+    IF v_free > 0 THEN
+        PERFORM set_config('availability_guard.free_batches', '0', false);
+    END IF;
     -- What was granted and what not: new requests, and those whose id is known or whose stay is
     -- over.
     SELECT array_agg(i.ordinal) FILTER (WHERE l.token = v_token + i.ordinal - 1),
@@ -465,6 +371,8 @@ DECLARE
     v_done     text;
     v_now      timestamptz;
     v_token    bigint;
+    v_free     integer;
+    v_granted  integer;
 BEGIN
     -- In the order of take_resources. (To assign is the cheapest way to call: it needs no query.)
     v_resource := guard.resource_key(p_tenant, coalesce(p_room, p_type), 0);
@@ -475,22 +383,49 @@ BEGIN
     END IF;
     v_now := clock_timestamp();
     v_token := nextval('guard.fencing_token');
-    RETURN QUERY
-    INSERT INTO public.inventory_locks_shadow AS l
-           (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
-            stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
-            metadata, fencing_token, created_at, updated_at)
-    SELECT p_id, p_tenant, p_property, p_reservation, p_type, p_room,
-           p_start, p_end, guard.expires_at(v_now, p_ttl, p_end), p_ttl, p_reason,
-           p_correlation, p_metadata, v_token, v_now, v_now
-    WHERE p_end > v_now
-    ON CONFLICT DO NOTHING
-    RETURNING 1, 'LOCKED'::text,
-           l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
-           l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
-           l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
-           l.created_at, l.updated_at;
-    IF FOUND THEN
+    v_free := guard.free_batches();
+    IF v_free = 16 THEN
+        BEGIN
+            RETURN QUERY
+            INSERT INTO public.inventory_locks_shadow AS l
+                   (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
+                    stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
+                    metadata, fencing_token, created_at, updated_at)
+            SELECT p_id, p_tenant, p_property, p_reservation, p_type, p_room,
+                   p_start, p_end, guard.expires_at(v_now, p_ttl, p_end), p_ttl, p_reason,
+                   p_correlation, p_metadata, v_token, v_now, v_now
+            WHERE p_end > v_now
+            RETURNING 1, 'LOCKED'::text,
+                   l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
+                   l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
+                   l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
+                   l.created_at, l.updated_at;
+            GET DIAGNOSTICS v_granted = ROW_COUNT;
+        EXCEPTION WHEN exclusion_violation OR unique_violation THEN
+            NULL; -- nothing has been done
+        END;
+    ELSE
+        RETURN QUERY
+        INSERT INTO public.inventory_locks_shadow AS l
+               (id, tenant_id, property_id, reservation_id, room_type_id, room_id,
+                stay_start, stay_end, expires_at, ttl_seconds, reason, correlation_id,
+                metadata, fencing_token, created_at, updated_at)
+        SELECT p_id, p_tenant, p_property, p_reservation, p_type, p_room,
+               p_start, p_end, guard.expires_at(v_now, p_ttl, p_end), p_ttl, p_reason,
+               p_correlation, p_metadata, v_token, v_now, v_now
+        WHERE p_end > v_now
+        ON CONFLICT DO NOTHING
+        RETURNING 1, 'LOCKED'::text,
+               l.id, l.tenant_id, l.property_id, l.reservation_id, l.room_type_id, l.room_id,
+               l.stay_start, l.stay_end, l.reason, l.correlation_id, l.expires_at, l.ttl_seconds,
+               l.metadata, l.status, l.release_reason, l.released_at, l.fencing_token,
+               l.created_at, l.updated_at;
+        GET DIAGNOSTICS v_granted = ROW_COUNT;
+    END IF;
+    IF v_granted = 1 THEN
+        IF v_free < 16 THEN
+            PERFORM set_config('availability_guard.free_batches', (v_free + 1)::text, false);
+        END IF;
         IF guard.writes_events() THEN
             INSERT INTO guard.outbox (stream, event_type, created_at, events, locks, traces)
             VALUES ('inventory', 'inventory.locked', v_now, 1, ARRAY[
@@ -499,6 +434,9 @@ BEGIN
                     NULL, NULL)::guard.lock_event], p_traces);
         END IF;
         RETURN;
+    END IF;
+    IF v_free > 0 THEN
+        PERFORM set_config('availability_guard.free_batches', '0', false);
     END IF;
     RETURN QUERY
     SELECT * FROM guard.lock_batch(
