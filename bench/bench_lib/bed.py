@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 # pylint: disable=wrong-import-position
-from system import System, make_state_dir
+from parts.system import System, make_state_dir
 
 from .access_log import AccessLog
 from .tables import Tables

@@ -20,7 +20,7 @@ sys.path.append(str(SOURCE / "scripts"))
 # pylint: disable=wrong-import-position
 from parts import account
 from parts.process import children  # noqa: F401, for tests
-from system import System, make_state_dir
+from parts.system import System, make_state_dir
 
 # What no log may hold after a test, whatever the test did.
 BROKEN = re.compile(

@@ -21,7 +21,7 @@ import containerfile
 from chart import render
 from parts import ports
 from pods import Cluster
-from system import System, make_state_dir
+from parts.system import System, make_state_dir
 
 TOKEN = "a-token-for-tests"
 OWNER_PASSWORD, SERVICE_PASSWORD = "of the owner's", "of the service's"
