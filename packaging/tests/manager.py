@@ -2,7 +2,8 @@
 packages and does with them what systemd does, as far as these units need it: sockets that it holds,
 accounts, limits of open files, readiness (Type=notify), reload, stop, restart on failure.
 
-What it does not do is confine: systemd-analyze looks at that.
+Of what confines a service it does the filter of system calls and the privileges that cannot grow; the
+rest is systemd-analyze's to look at.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+
+from syscalls import Filter
 
 START_SECONDS = 30
 STOP_SECONDS = 60
@@ -104,6 +107,7 @@ class Service:
         uid, gid = users[value(self.section, "User")]
         limit = min(int(value(self.section, "LimitNOFILE")),
                     resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        calls = Filter(values(self.section, "SystemCallFilter"))
 
         def child():
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limit), limit))
@@ -114,6 +118,7 @@ class Service:
                 os.setgroups([])
                 os.setgid(gid)
                 os.setuid(uid)
+                calls.install()
         return child
 
     def _start(self, line, stdin=subprocess.DEVNULL, notify=None):

@@ -156,8 +156,9 @@ static enum envelope_verdict read_command(struct reading *r, struct command *com
         return refuse(r->envelope, "the payload is missing or not an object");
     enum envelope_verdict verdict = ENVELOPE_COMMAND;
     if (!read_request(r, command))
-        verdict = r->violations.count > 0 ? refuse_fields(r->envelope, &r->violations)
-                                          : ENVELOPE_NO_MEMORY; /* or no random bytes */
+        verdict = r->violations.count > 0 && !r->payload.no_memory
+                      ? refuse_fields(r->envelope, &r->violations)
+                      : ENVELOPE_NO_MEMORY; /* or no random bytes */
     else if (!command_keep_texts(command, kept))
         verdict = ENVELOPE_NO_MEMORY;
     if (verdict != ENVELOPE_COMMAND)
@@ -201,6 +202,8 @@ enum envelope_verdict envelope_read(struct envelope *envelope, struct text_span 
     enum envelope_verdict verdict = ENVELOPE_INVALID;
     if (request_body_parse(&r.whole, value))
         verdict = read_envelope(&r, command, kept);
+    else if (r.whole.no_memory)
+        verdict = ENVELOPE_NO_MEMORY;
     else
         (void)snprintf(envelope->problem, sizeof envelope->problem, "the value cannot be read: %s",
                        r.whole.error);

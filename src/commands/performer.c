@@ -106,7 +106,9 @@ static mono_time earliest_resume(const struct performer *p) {
 static void measure_lag(struct performer *p, mono_time now) {
     if (mono_is_before(now, p->next_lag) || p->intake.state != INTAKE_RUNNING)
         return;
-    tally_lag(&p->tally, consumer_lag(&p->intake.consumer));
+    const struct task *oldest = TAILQ_FIRST(&p->tasks);
+    const int64_t oldest_us = oldest != NULL ? mono_diff_us(now, oldest->received) : 0;
+    tally_lag(&p->tally, consumer_lag(&p->intake.consumer), oldest_us);
     p->next_lag = mono_after_ms(now, LAG_EVERY_MS);
 }
 
@@ -169,6 +171,7 @@ bool performer_init(struct performer *p, struct poller *poller, const struct set
     TAILQ_INIT(&p->tasks);
     TAILQ_INIT(&p->ready);
     TAILQ_INIT(&p->paused);
+    fences_init(&p->fences);
     tally_init(&p->tally, now);
     p->rules = (struct envelope_rules){.service = settings->command_center_target_service_id,
                                        .limits = request_limits_of(settings)};

@@ -1,7 +1,7 @@
 /*
  * performer.h: performs the commands of the command topic, until it is told to stop: an intake of
  * messages (kafka/intake.h), a task for each of them, and what the tasks share: the dispatcher to
- * the database, turns, dead letters, figures.
+ * the database, turns, fences, dead letters, figures.
  *
  * There are bounds for all of it: when so many tasks are in hand, or so many bytes, nothing more is
  * received. Only a few batches of them are given to the dispatcher at a time; and when the database
@@ -19,6 +19,7 @@
 #include "base/poller.h"
 #include "base/settings.h"
 #include "commands/envelope.h"
+#include "commands/fences.h"
 #include "commands/tally.h"
 #include "commands/task.h"
 #include "commands/turns.h"
@@ -35,6 +36,7 @@ struct performer {
     struct dead_letters dead_letters;
     struct intake intake;
     struct turns turns;
+    struct fences fences;
     struct tally tally;
     struct envelope_rules rules;
     const char *group; /* of Kafka */

@@ -53,8 +53,9 @@ void tally_retry(struct tally *t) {
     t->figures.retries++;
 }
 
-void tally_lag(struct tally *t, int64_t messages) {
+void tally_lag(struct tally *t, int64_t messages, int64_t oldest_us) {
     metrics_set(METRICS_CELL(command_consumer_lag), messages);
+    metrics_set(METRICS_CELL(command_oldest), oldest_us);
     t->lag = messages;
 }
 

@@ -43,8 +43,9 @@ void tally_count(struct tally *t, enum envelope_name name, enum tally_outcome ou
                  int64_t duration_us);
 /* One command is tried again. */
 void tally_retry(struct tally *t);
-/* So many messages are not settled yet. */
-void tally_lag(struct tally *t, int64_t messages);
+/* So many messages are not settled yet; the oldest of those in hand was received so long ago, 0
+ * when there is none. */
+void tally_lag(struct tally *t, int64_t messages, int64_t oldest_us);
 
 /* Reports when it is time. */
 void tally_tick(struct tally *t, mono_time now);

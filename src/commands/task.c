@@ -21,6 +21,10 @@ static struct task *task_of_turns(struct turns_owner *owner) {
     return (struct task *)((char *)owner - offsetof(struct task, turns));
 }
 
+static struct task *task_of_fence(struct fence_post *post) {
+    return (struct task *)((char *)post - offsetof(struct task, fence));
+}
+
 static struct task *task_of_letter(struct dead_letter *letter) {
     return (struct task *)((char *)letter - offsetof(struct task, letter));
 }
@@ -45,6 +49,12 @@ static void move(struct task *t, enum task_state to) {
         TAILQ_INSERT_TAIL(&p->paused, t, state_link);
     else if (to == TASK_SENT)
         p->sent++;
+}
+
+/* Lets those go that waited for this one. */
+static void make_way(struct task *t) {
+    turns_give_up(&t->performer->turns, &t->turns);
+    fences_leave(&t->fence);
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
@@ -93,7 +103,7 @@ static void finish(struct task *t, enum tally_outcome outcome) {
     tally_count(&p->tally, t->name, outcome, us);
     log_request(LOG_LEVEL_DEBUG, &subject, "%s: %s", subject.operation, subject.outcome);
     move(t, TASK_WAITING); /* in no queue */
-    turns_give_up(&p->turns, &t->turns);
+    make_way(t);
     place_settle(&t->place);
     task_free(t);
 }
@@ -101,7 +111,7 @@ static void finish(struct task *t, enum tally_outcome outcome) {
 /* To be read again. */
 static void abandon(struct task *t) {
     move(t, TASK_WAITING);
-    turns_give_up(&t->performer->turns, &t->turns);
+    make_way(t);
     place_abandon(&t->place);
     task_free(t);
 }
@@ -124,7 +134,7 @@ static void bury(struct task *t, enum tally_outcome outcome, const char *reason)
     tally_count(&p->tally, t->name, outcome, us);
     tell(t, outcome, true);
     move(t, TASK_DEAD);
-    turns_give_up(&p->turns, &t->turns);
+    make_way(t);
     t->letter.record = t->record;
     t->letter.attempts = t->tries > 0 ? t->tries : 1;
     t->letter.done = letter_done;
@@ -147,6 +157,8 @@ static void try_again(struct task *t, mono_time now) {
         abandon(t);
         return;
     }
+    if (t->tries == TASK_TRIES_MAX)
+        fences_leave(&t->fence); /* a tenant's locks do not wait for one release for ever */
     t->due = mono_after_ms(now, pause_ms(t->tries));
     move(t, TASK_PAUSED);
 }
@@ -232,8 +244,17 @@ void task_leave(struct task *t) {
     }
 }
 
+static void go_if_free(struct task *t) {
+    if (t->turns.waiting == 0 && !fences_hold(&t->fence))
+        move(t, TASK_READY);
+}
+
 static void have_turn(struct turns_owner *owner) {
-    move(task_of_turns(owner), TASK_READY);
+    go_if_free(task_of_turns(owner));
+}
+
+static void pass_fence(struct fence_post *post) {
+    go_if_free(task_of_fence(post));
 }
 
 /* --- the beginning ------------------------------------------------------------------------- */
@@ -248,6 +269,14 @@ static bool take_turns(struct task *t) {
         return turns_take(turns, &t->turns, &c->as.release.tenant_id, &c->as.release.lock_id, 1);
     return turns_take(turns, &t->turns, &c->as.bulk_release.tenant_id, c->as.bulk_release.lock_ids,
                       c->as.bulk_release.lock_count);
+}
+
+static void line_up(struct task *t) {
+    struct fences *fences = &t->performer->fences;
+    if (t->command.kind == COMMAND_LOCK_ONCE)
+        fences_put_lock(fences, &t->fence, command_tenant(&t->command));
+    else
+        fences_put_release(fences, &t->fence, command_tenant(&t->command));
 }
 
 static size_t size_of(const struct task *t) {
@@ -274,6 +303,7 @@ static enum envelope_verdict read_message(struct task *t, const rd_kafka_message
     t->name = envelope->name;
     t->received = mono_now();
     t->turns.ready = have_turn;
+    t->fence.ready = pass_fence;
     return verdict;
 }
 
@@ -287,10 +317,12 @@ static bool prepare(struct task *t, const rd_kafka_message_t *message,
 }
 
 static void begin(struct task *t, enum envelope_verdict verdict, const struct envelope *envelope) {
-    if (verdict == ENVELOPE_INVALID)
+    if (verdict == ENVELOPE_INVALID) {
         bury(t, TALLY_INVALID, envelope->problem);
-    else if (t->turns.waiting == 0)
-        move(t, TASK_READY);
+    } else {
+        line_up(t);
+        go_if_free(t);
+    }
 }
 
 static void skip(struct task *t) {

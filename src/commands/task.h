@@ -25,6 +25,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "commands/envelope.h"
+#include "commands/fences.h"
 #include "commands/turns.h"
 #include "domain/command.h"
 #include "kafka/dead_letters.h"
@@ -44,6 +45,7 @@ struct task {
     enum envelope_name name;
     struct place place;
     struct turns_owner turns;
+    struct fence_post fence;
     struct record *record;
     struct buffer kept; /* texts of the command */
     struct dead_letter letter;

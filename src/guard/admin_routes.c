@@ -57,10 +57,6 @@ static void manual_release_answered(struct command *command, const struct outcom
     }
 }
 
-static void answer_no_memory(struct exchange *x) {
-    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-}
-
 /* Who is told, as JSON text for the caller to free. NULL: nobody, or *failed: out of memory. */
 static char *recipients_text(const struct exchange *x, const struct recipients *all, bool *failed) {
     *failed = false;
@@ -83,7 +79,7 @@ static void submit_manual_release(struct exchange *x, const struct recipients *a
     bool failed = false;
     char *recipients = recipients_text(x, all, &failed);
     if (failed) {
-        answer_no_memory(x);
+        route_answer_no_memory(x);
         return;
     }
     if (recipients != NULL)
@@ -116,7 +112,7 @@ void admin_routes_manual_release(struct exchange *x) {
         .metadata = request_body_object(b, "metadata", &v),
     };
     if (!recipients_input(x, "notify", FIELD_OPTIONAL, &v, &all))
-        answer_no_memory(x);
+        route_answer_no_memory(x);
     else if (manual_release_request(&input, &v, &x->command.as.manual_release))
         submit_manual_release(x, &all);
     else

@@ -11,10 +11,6 @@
 
 #define PACKAGE "availabilityguard.v1."
 
-static void answer_no_memory(struct exchange *x) {
-    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
-}
-
 /* The message of the request, and the violations of its texts; NULL when there is none that could
  * be used: it has been answered. */
 static void *decode(struct exchange *x, const ProtobufCMessageDescriptor *descriptor,
@@ -23,7 +19,7 @@ static void *decode(struct exchange *x, const ProtobufCMessageDescriptor *descri
     if (message != NULL)
         return message;
     if (x->arena.no_memory)
-        answer_no_memory(x);
+        route_answer_no_memory(x);
     else if (x->arena.exhausted)
         exchange_answer_problem(x, PROBLEM_PAYLOAD_TOO_LARGE, "the message needs too much memory",
                                 NULL);
@@ -102,7 +98,7 @@ static void lock_room(struct exchange *x, struct text_span bytes) {
         .ttl_seconds = m->ttl_seconds,
     };
     if (x->query.failed)
-        answer_no_memory(x);
+        route_answer_no_memory(x);
     else if (request_lock(&input, &x->context->limits, &v, &x->command.as.lock))
         exchange_submit(x, COMMAND_LOCK, lock_answered);
     else
@@ -141,7 +137,7 @@ static void release_room(struct exchange *x, struct text_span bytes) {
         .metadata = metadata(x, m->n_metadata, m->metadata),
     };
     if (x->query.failed)
-        answer_no_memory(x);
+        route_answer_no_memory(x);
     else if (request_release(&input, &v, &x->command.as.release))
         exchange_submit(x, COMMAND_RELEASE, release_answered);
     else
@@ -177,7 +173,7 @@ static void bulk_release(struct exchange *x, struct text_span bytes) {
         .correlation_id = correlation_id(x, m->correlation_id, &v),
     };
     if (request->lock_ids == NULL && !violations_has(&v, "lockIds"))
-        answer_no_memory(x);
+        route_answer_no_memory(x);
     else if (request_bulk_release(&input, &v, request))
         exchange_submit(x, COMMAND_BULK_RELEASE, bulk_release_answered);
     else

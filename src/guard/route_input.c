@@ -3,7 +3,15 @@
 
 #include <string.h>
 
+void route_answer_no_memory(struct exchange *x) {
+    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+}
+
 void route_answer_invalid(struct exchange *x, const struct violations *v) {
+    if (x->body.no_memory) {
+        route_answer_no_memory(x);
+        return;
+    }
     if (v->count == 0) {
         /* The only other way in which a request can't be made. */
         exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "no random bytes for an id", NULL);

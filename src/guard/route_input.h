@@ -8,7 +8,10 @@
 
 #include "guard/exchange.h"
 
-/* 400 with all violations; 500 when there are none: then no ids could be made. */
+/* 500: the service has no memory, whatever the request is. */
+void route_answer_no_memory(struct exchange *x);
+
+/* 400 with all violations; 500 when there are none (then no ids could be made) or no memory. */
 void route_answer_invalid(struct exchange *x, const struct violations *v);
 
 /* The same, for a stay that has ended by the database's clock. */

@@ -10,6 +10,7 @@
 #include "guard/metrics_routes.h"
 #include "guard/notification_routes.h"
 #include "guard/openapi_routes.h"
+#include "guard/route_input.h"
 
 typedef void route(struct exchange *x);
 
@@ -110,7 +111,7 @@ static bool matches(const char *pattern, struct text_span path, struct text_span
 static bool reserve_query(struct exchange *x) {
     if (buffer_reserve(&x->query, x->request.query.length + 1))
         return true;
-    exchange_answer_problem(x, PROBLEM_INTERNAL_ERROR, "out of memory", NULL);
+    route_answer_no_memory(x);
     return false;
 }
 
@@ -128,11 +129,13 @@ static bool read_body(struct exchange *x) {
         exchange_answer_problem(x, PROBLEM_UNSUPPORTED_MEDIA_TYPE, "the body must be JSON", NULL);
         return false;
     }
-    if (!request_body_parse(&x->body, x->request.body)) {
+    if (request_body_parse(&x->body, x->request.body))
+        return true;
+    if (x->body.no_memory)
+        route_answer_no_memory(x);
+    else
         exchange_answer_problem(x, PROBLEM_INVALID_JSON, x->body.error, NULL);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static const struct action *action_of(const struct path *path, enum http_method method) {

@@ -24,6 +24,15 @@ static void describe_error(struct request_body *body, const json_error_t *error)
              error->line, error->column < 0 ? 0 : error->column);
 }
 
+/* What jansson says when it has no memory is mostly something else. */
+static bool memory_refused;
+
+static void *allocate(size_t size) {
+    void *memory = malloc(size);
+    memory_refused = memory_refused || memory == NULL;
+    return memory;
+}
+
 /* jansson overlooks a NUL that follows a number, true, false or null. */
 static bool has_nul(struct request_body *body, struct text_span text) {
     const char *nul = memchr(text.data, '\0', text.length);
@@ -41,6 +50,8 @@ static bool has_nul(struct request_body *body, struct text_span text) {
 
 static json_t *load(struct request_body *body, json_error_t *error) {
     const size_t flags = JSON_REJECT_DUPLICATES;
+    json_set_alloc_funcs(allocate, free);
+    memory_refused = false;
     json_t *value = json_loadb(body->text.data, body->text.length, flags, error);
     if (value != NULL || json_error_code(error) != json_error_numeric_overflow)
         return value;
@@ -55,6 +66,7 @@ static void clear(struct request_body *body) {
     body->text = ABSENT;
     body->metadata = NULL;
     body->wide = false;
+    body->no_memory = false;
     body->error[0] = '\0';
 }
 
@@ -68,6 +80,7 @@ bool request_body_parse(struct request_body *body, struct text_span text) {
         return false;
     body->object = load(body, &error);
     if (body->object == NULL) {
+        body->no_memory = memory_refused;
         describe_error(body, &error);
         return false;
     }
@@ -244,6 +257,7 @@ struct text_span request_body_object(struct request_body *body, const char *name
     free(body->metadata);
     body->metadata = json_dumps(member, JSON_COMPACT);
     if (body->metadata == NULL) {
+        body->no_memory = true;
         violations_add(v, name, "can't be stored");
         return ABSENT;
     }
@@ -261,8 +275,8 @@ int64_t request_body_integer(const struct request_body *body, const char *name,
     return 0;
 }
 
-struct id *request_body_ids(const struct request_body *body, const char *name, size_t most,
-                            size_t *count, struct violations *v) {
+struct id *request_body_ids(struct request_body *body, const char *name, size_t most, size_t *count,
+                            struct violations *v) {
     const json_t *member = json_object_get(body->object, name);
     *count = json_array_size(member);
     if (member == NULL && flat_object_get(&body->flat, name) == NULL) {
@@ -275,6 +289,7 @@ struct id *request_body_ids(const struct request_body *body, const char *name, s
     }
     struct id *ids = calloc(*count, sizeof *ids);
     if (ids == NULL) {
+        body->no_memory = true;
         violations_add(v, name, "can't be stored");
         return NULL;
     }

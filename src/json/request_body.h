@@ -24,13 +24,14 @@ struct request_body {
     struct text_span text;
     char *metadata; /* a copy of the member, when it had to be made */
     bool wide;      /* it has an integer of more than 64 bits: all integers are kept as reals */
+    bool no_memory; /* what has failed says nothing about the request */
     char error[192];
 };
 
 /*
  * Parses the text, which must live as long as the body. Empty text is a body without members. On
- * failure returns false, and `error` says what is wrong and where. End with request_body_exit() in
- * both cases.
+ * failure returns false, and `error` says what is wrong and where, or no_memory is set. End with
+ * request_body_exit() in both cases.
  */
 MUST_CHECK bool request_body_parse(struct request_body *body, struct text_span text);
 void request_body_exit(struct request_body *body);
@@ -44,7 +45,7 @@ MUST_CHECK bool request_body_member(const struct request_body *body, const char 
 
 /*
  * Each returns the member, or a span without data when it is absent or of another type; the latter
- * is a violation. Spans live as long as the body.
+ * is a violation, as it is when no_memory is set. Spans live as long as the body.
  */
 struct text_span request_body_text(const struct request_body *body, const char *name,
                                    struct violations *v);
@@ -58,7 +59,7 @@ struct text_span request_body_object(struct request_body *body, const char *name
 int64_t request_body_integer(const struct request_body *body, const char *name,
                              struct violations *v);
 /* An array of 1 to `most` ids, which the caller frees. NULL and a violation when it is not that. */
-struct id *request_body_ids(const struct request_body *body, const char *name, size_t most,
-                            size_t *count, struct violations *v);
+struct id *request_body_ids(struct request_body *body, const char *name, size_t most, size_t *count,
+                            struct violations *v);
 
 #endif

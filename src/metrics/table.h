@@ -288,6 +288,9 @@
     X(command_consumer_lag, GAUGE, SUM, ONE, NONE, NONE, NONE,                                     \
       "availability_guard_command_consumer_lag",                                                   \
       "Messages of the command topic that are not settled yet.")                                   \
+    X(command_oldest, GAUGE, GREATEST, SECONDS, NONE, NONE, NONE,                                  \
+      "availability_guard_command_oldest_age_seconds",                                             \
+      "How long the command that was received first and is not settled has been in hand.")         \
     X(log_lines_dropped, COUNTER, PROGRAM, ONE, NONE, NONE, NONE,                                  \
       "availability_guard_log_lines_dropped_total",                                                \
       "Lines of the log that could not be written: the pipe was full, or the disk.")               \

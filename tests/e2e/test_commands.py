@@ -171,6 +171,21 @@ def test_commands_about_a_lock_keep_their_order(house, commander, tenant):
     assert {lock_id: history[lock_id] for lock_id in ids} == expected
 
 
+def test_a_room_that_is_released_can_be_locked(house, commander, tenant):
+    """By the next command: no lock overtakes a release that came before it, by its id or in bulk,
+    also not while other locks are under way and the release waits for its own lock's turn."""
+    commands = []
+    for turn in range(60):
+        room, first = new_id(), new_id()
+        away = bulk(tenant, [first]) if turn % 3 == 0 else release(tenant, first)
+        commands += [lock(tenant, first, roomId=room), lock(tenant, new_id(), roomId=new_id()), away,
+                     lock(tenant, new_id(), roomId=room)]
+    for command in commands:
+        command.key = "one partition"
+    house.send(*commands)
+    assert house.outcomes(*commands) == ["LOCKED", "LOCKED", "RELEASED", "LOCKED"] * 60
+
+
 # --- what is not performed -------------------------------------------------------------------
 
 

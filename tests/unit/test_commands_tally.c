@@ -30,7 +30,7 @@ END_TEST
 START_TEST(a_report_a_minute) {
     ck_assert_int_eq(mono_diff_ms(tally_deadline(&tally), now), 60000);
     tally_count(&tally, ENVELOPE_LOCK, TALLY_CONFLICT, 5);
-    tally_lag(&tally, 12);
+    tally_lag(&tally, 12, 3000000);
     tally_tick(&tally, mono_after_ms(now, 59999));
     ck_assert_int_eq(tally.figures.counts[TALLY_CONFLICT], 1);
     tally_tick(&tally, mono_after_ms(now, 60000));

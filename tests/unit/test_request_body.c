@@ -400,6 +400,59 @@ START_TEST(a_member_with_an_escaped_name) {
 }
 END_TEST
 
+/* So many blocks are still to be had; below 0: any number. */
+static int blocks_left = -1;
+
+/* The linker puts it in the place of malloc (--wrap). The names are its choice. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size) {
+    if (blocks_left == 0)
+        return NULL;
+    blocks_left -= blocks_left > 0 ? 1 : 0;
+    return __real_malloc(size);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* Without memory for more than the text and so many blocks. */
+static bool parse_with(int blocks, const char *text) {
+    parse("{}");
+    blocks_left = blocks;
+    const bool parsed = request_body_parse(&body, (struct text_span){text, strlen(text)});
+    blocks_left = -1;
+    return parsed;
+}
+
+/* Wherever it runs out, that is not the caller's fault. */
+START_TEST(no_memory_is_told_from_bad_json) {
+    static const char TEXT[] = "{\"a\": {\"b\": [1, 2.5, \"c\", {}, null]}, \"d\": \"\\u00e4\"}";
+    int blocks = 0;
+    while (!parse_with(blocks, TEXT)) {
+        ck_assert(body.no_memory);
+        request_body_exit(&body);
+        blocks++;
+    }
+    ck_assert_int_gt(blocks, 10);
+    ck_assert(!body.no_memory);
+    ck_assert(!parse("{"));
+    ck_assert(!body.no_memory);
+}
+END_TEST
+
+/* The text of this member has to be made anew, as its name is written with escapes. */
+START_TEST(no_memory_for_a_copy_of_metadata) {
+    ck_assert(parse("{\"\\u0061\": {\"b\": 1}}"));
+    blocks_left = 0;
+    const struct text_span found = request_body_object(&body, "a", &v);
+    blocks_left = -1;
+    ck_assert_ptr_null(found.data);
+    ck_assert(body.no_memory);
+    ck_assert_uint_eq(v.count, 1);
+}
+END_TEST
+
 Suite *unit_suite(void) {
     Suite *suite = suite_create("request_body");
     TCase *tcase = tcase_create("request_body");
@@ -421,6 +474,8 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, many_ids);
     tcase_add_test(tcase, a_member_is_a_body);
     tcase_add_test(tcase, a_member_with_an_escaped_name);
+    tcase_add_test(tcase, no_memory_is_told_from_bad_json);
+    tcase_add_test(tcase, no_memory_for_a_copy_of_metadata);
     suite_add_tcase(suite, tcase);
     return suite;
 }
