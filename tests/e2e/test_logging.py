@@ -60,9 +60,9 @@ def log_text(system, part):
 
 
 def lines(system, part):
-    """The lines of a program as objects; multiwatch's are not among them."""
-    return [json.loads(line) for line in log_text(system, part).splitlines()
-            if line.startswith("{")]
+    """The whole lines of a program as objects; multiwatch's are not among them."""
+    whole, _, _ = log_text(system, part).rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 def access_line(system, request_id):
