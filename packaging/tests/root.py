@@ -51,6 +51,23 @@ def make(folder, packages):
         raise NoRoot(done.stderr[-2000:])
 
 
+def run_script(prefix, script, check, timeout):
+    """Bash by way of the prefix, as root; (status, output of both kinds)."""
+    # A file, not a pipe: a service that a script has started would keep that open.
+    with tempfile.TemporaryFile("w+") as output:
+        done = subprocess.run(
+            [*prefix, "/usr/bin/env", "-i", "HOME=/root", "TERM=dumb",
+             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+             "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
+             "bash", "-c", f"cd /root && set -euo pipefail\n{script}"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, timeout=timeout)
+        output.seek(0)
+        text = output.read()
+    if check and done.returncode:
+        raise AssertionError(f"status {done.returncode} of:\n{script}\n{text}")
+    return done.returncode, text
+
+
 class Root:
     """The folder with /proc and /dev, and a manager of services. Call it as the first process of new
     namespaces of mounts, processes and the network."""
@@ -64,7 +81,6 @@ class Root:
     def _mount(self):
         def run(*words):
             subprocess.run(words, check=True)
-        run("ip", "link", "set", "lo", "up")
         run("mount", "--bind", self.folder, self.folder)
         run("mount", "-t", "proc", "proc", self.folder / "proc")
         run("mount", "--bind", "/dev", self.folder / "dev")
@@ -103,20 +119,7 @@ class Root:
 
     def run(self, script, *, check=True, timeout=120):
         """Bash in the folder, as root; (status, output of both kinds)."""
-        # A file, not a pipe: a service that a script has started would keep that open.
-        with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(
-                ["chroot", str(self.folder), "/usr/bin/env", "-i", "HOME=/root", "TERM=dumb",
-                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                 "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
-                 "bash", "-c", f"cd /root && set -euo pipefail\n{script}"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-                timeout=timeout)
-            output.seek(0)
-            text = output.read()
-        if check and done.returncode:
-            raise AssertionError(f"status {done.returncode} of:\n{script}\n{text}")
-        return done.returncode, text
+        return run_script(["chroot", str(self.folder)], script, check, timeout)
 
     def files(self):
         """{path: kind or content's length} of all that is on the disk, but for logs and caches."""

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -44,8 +45,26 @@ static void pause_until(struct listener *l, mono_time at) {
     l->accept_at = at;
 }
 
+/*
+ * O_NONBLOCK belongs to all who share the socket, and so anybody can take it away: systemd does
+ * each time it starts a process of a unit with StandardInput=socket, also one that comes after the
+ * guards.
+ */
+static bool never_block(int fd) {
+    const int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && ((flags & O_NONBLOCK) != 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
+}
+
+/* Taken away between never_block() and accept(), the loop would stand still until somebody calls.
+ */
+static bool block_briefly(int fd) {
+    const struct timeval timeout = {.tv_usec = 1000};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0;
+}
+
 /* Accepts as many as one round may. Whether nothing is left. */
 static bool accept_some(struct listener *l) {
+    (void)never_block(l->source.fd);
     for (int i = 0; i < ACCEPTS_MAX && l->pool->count < l->connections_max; i++) {
         const int fd = accept4(l->source.fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -94,8 +113,7 @@ bool listener_init(struct listener *l, struct poller *poller, struct connection_
                            .connections_max = most_connections(),
                            .enough = 2 * batch_max};
     rank_init(&l->rank, fd);
-    const int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && watch(l);
+    return never_block(fd) && block_briefly(fd) && watch(l);
 }
 
 /* It has no room when it has enough to do, and has some again when half of that is done. */

@@ -71,13 +71,13 @@ static void clear(struct request_body *body) {
 }
 
 bool request_body_parse(struct request_body *body, struct text_span text) {
-    json_error_t error;
     clear(body);
     body->text = text;
     if (text.length == 0 || flat_object_read(&body->flat, text))
         return true;
     if (has_nul(body, text))
         return false;
+    json_error_t error = {.line = 0}; /* jansson does not always fill it in */
     body->object = load(body, &error);
     if (body->object == NULL) {
         body->no_memory = memory_refused;

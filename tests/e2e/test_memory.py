@@ -14,7 +14,7 @@ from tenant import Tenant
 # Sanitizers need memory of their own: this is for the plain build.
 pytestmark = pytest.mark.slow
 
-BODIES = 40
+BODIES = 20
 WAITING_KIB_MAX = 64 * 1024
 AFTER_KIB_MAX = 32 * 1024
 

@@ -1,6 +1,8 @@
 #include "guard/listener.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -108,6 +110,26 @@ START_TEST(the_first_takes_connections_at_once) {
     look();
     ck_assert_uint_eq(pool.count, 3);
     ck_assert(listener.watched);
+}
+END_TEST
+
+/* As a manager of services does that starts a command with the same socket. */
+static void make_blocking(void) {
+    const int flags = fcntl(listening, F_GETFL);
+    ck_assert_int_ge(flags, 0);
+    ck_assert_int_eq(fcntl(listening, F_SETFL, flags & ~O_NONBLOCK), 0);
+}
+
+START_TEST(others_make_the_socket_block) {
+    begin();
+    make_blocking();
+    connect_clients(3);
+    look();
+    ck_assert_uint_eq(pool.count, 3);
+    /* In that very moment. */
+    make_blocking();
+    ck_assert_int_eq(accept(listening, NULL, NULL), -1);
+    ck_assert_int_eq(errno, EAGAIN);
 }
 END_TEST
 
@@ -225,6 +247,7 @@ Suite *unit_suite(void) {
     TCase *tests = tcase_create("listener");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_first_takes_connections_at_once);
+    tcase_add_test(tests, others_make_the_socket_block);
     tcase_add_test(tests, the_second_waits_and_takes_what_is_left);
     tcase_add_test(tests, before_its_pause_is_over_it_takes_nothing);
     tcase_add_test(tests, it_looks_whether_the_other_is_still_there);
