@@ -225,6 +225,39 @@ def step_an_operator_is_let_in_by_a_token(root, _):
     assert get(url)[0] == 403
 
 
+def audits_status(token):
+    request = urllib.request.Request(f"http://127.0.0.1:{HTTP}/v1/locks/audit?tenantId={TENANT}",
+                                     headers={"x-guard-admin-token": token})
+    try:
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def step_the_token_is_replaced_without_turning_anybody_away(root, _):
+    add, drop = commands("security.md", "Operators' token")
+    old = root.path("/root/operators-token").read_text().strip()
+    root.run(add)
+    new = root.path("/root/operators-token.new").read_text().strip()
+    wait_for(lambda: audits_status(new) == 200, 20, "the new token is known")
+    assert audits_status(old) == 200
+    root.run(drop)
+    wait_for(lambda: audits_status(old) == 403, 20, "the old token is worth nothing")
+    assert audits_status(new) == 200
+
+
+def step_the_password_of_the_database_is_replaced_under_load(root, _):
+    with Load(HTTP) as load:
+        load.wait_for_more()
+        ended = log_of(root, GUARD).count(" has ended")
+        follow(root, "security.md", "Password of the database's role")
+        wait_for(lambda: log_of(root, GUARD).count(" has ended") > ended, 30, "the old guards end")
+        load.wait_for_more()
+    assert not load.failures, (load.answers, load.failures[:5])
+    assert "ready" in status_line(root, "database")
+
+
 def step_nginx_speaks_tls_and_asks_callers_of_grpc_for_a_certificate(root, _):
     make_certificates(root)
     follow(root, "security.md", "TLS at nginx")

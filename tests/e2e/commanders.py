@@ -62,6 +62,7 @@ class Command:
     command_id: str | None = dataclasses.field(default_factory=new_id)
     metadata: dict = dataclasses.field(default_factory=dict)
     key: str | None = None
+    others: dict = dataclasses.field(default_factory=dict)  # members beside metadata and payload
 
     @property
     def message(self):
@@ -71,7 +72,7 @@ class Command:
                     "requestId": "request-1", "initiatedBy": {"userId": "u", "role": "ADMIN"},
                     **self.metadata}
         value = {"metadata": {k: v for k, v in metadata.items() if v is not None},
-                 "payload": self.payload}
+                 "payload": self.payload, **self.others}
         return (self.key or self.payload.get("lockId") or self.command_id, json.dumps(value),
                 {"origin": "tests"})
 
@@ -155,9 +156,9 @@ class House:
                **{key: str(value) for key, value in settings.items()}}
         return Program(self.system, "availability-guard-commands", name, env)
 
-    def send(self, *commands):
+    def send(self, *commands, **options):
         produce(self.brokers, self.topic,
-                [c.message if isinstance(c, Command) else c for c in commands])
+                [c.message if isinstance(c, Command) else c for c in commands], **options)
 
     @contextlib.contextmanager
     def dead_letters(self):

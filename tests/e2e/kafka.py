@@ -130,14 +130,14 @@ class Reader:
         return [message.event_id for message in self.messages]
 
 
-def produce(brokers, topic, messages, seconds_max=METADATA_SECONDS):
+def produce(brokers, topic, messages, seconds_max=METADATA_SECONDS, compression="none"):
     """Puts messages into a topic as they are, and waits until the broker has them.
 
-    Each is (key, value, headers): bytes, text or None; headers a dictionary or a list of pairs."""
+    Compressed, more of them fit into the embedded Kafka. Each is (key, value, headers): bytes, text or None; headers a dictionary or a list of pairs."""
     failures = []
     producer = confluent_kafka.Producer({
         "bootstrap.servers": brokers, "acks": "all", "linger.ms": 0,
-        "message.max.bytes": 16 * 1024 * 1024})
+        "message.max.bytes": 16 * 1024 * 1024, "compression.type": compression})
     for key, value, headers in messages:
         pairs = list(headers.items()) if isinstance(headers, dict) else headers
         producer.produce(topic, value, key, headers=pairs,

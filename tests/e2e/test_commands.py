@@ -17,6 +17,7 @@ pytestmark = pytest.mark.kafka
 
 CROWD = 10_000
 LOCKS = 2_500  # each with so many commands
+HELD_KIB_MAX = 76 * 1024  # of a process that holds 32 MiB of commands
 OUTAGE_SECONDS = 6.5  # longer than a member may be silent
 
 
@@ -319,6 +320,25 @@ def test_the_database_goes_away(house, commander, tenant):
     history = house.history(tenant)
     assert len(history) == len(commands)
     assert all(effects == [("ACTIVE", "RESERVATION_CREATE")] for effects in history.values())
+
+
+@pytest.mark.slow  # sanitizers need memory of their own
+@pytest.mark.deadline(120)
+def test_long_commands_wait_in_kafka(alone, name, tenant):
+    """120 MB of them while the database is away, and not in memory: 32 MiB are in hand at most."""
+    commands = [lock(tenant, new_id(), roomId=new_id()) for _ in range(120)]
+    for command in commands:
+        command.others = {"filler": "x" * 1_000_000}
+    with alone.commander(name, KAFKA_PROPERTY_QUEUED_MAX_MESSAGES_KBYTES=8192) as commander:
+        commander.wait_ready()
+        alone.system.stop_postgres(mode="immediate")
+        alone.database.close()
+        alone.send(*commands, compression="zstd")
+        commander.wait_said("Connection refused")
+        check_holds(lambda: commander.memory_max_kib() < HELD_KIB_MAX, 4, "its memory is bounded")
+        alone.system.start_postgres()
+        assert alone.outcomes(*commands) == ["LOCKED"] * len(commands)
+        assert commander.memory_max_kib() < HELD_KIB_MAX
 
 
 @pytest.mark.deadline(120)
