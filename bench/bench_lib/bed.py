@@ -16,8 +16,7 @@ from .tables import Tables
 BENCH = Path(__file__).resolve().parents[1]
 #: As a database server is set up for such work. Durable: fsync and synchronous_commit are on.
 #: No checkpoint falls into a measurement, for the service as little as for the floor.
-POSTGRES = {"shared_buffers": "1GB", "min_wal_size": "1GB", "max_wal_size": "8GB",
-            "checkpoint_timeout": "15min"}
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
 #: what load/manual.lua knows
 OWN = {"AVAILABILITY_GUARD_ADMIN_TOKENS": "bench"}
 #: settings of the service that are taken from the caller's environment
@@ -45,7 +44,6 @@ class Bed:
         try:
             self.system.__enter__()
             self.tables = Tables(self.system.owner_dsn)
-            self.tables.age_log()
         except BaseException:
             self.system.stop()
             self._remove()

@@ -22,8 +22,6 @@ DAYS = 3650
 TABLE = "public.inventory_locks_shadow"
 OUTBOX = "guard.outbox"
 
-#: of the write-ahead log, before the first measurement
-LOG_MB = 512
 #: more rows than this are not thrown away and made again
 REFILL_MAX = 100_000
 
@@ -87,13 +85,6 @@ class Tables:
     def settle(self):
         """After a change of the table: nothing is left to be done during a measurement."""
         self.rows(f"VACUUM ANALYZE {TABLE}")
-        self.checkpoint()
-
-    def age_log(self):
-        """Files of the write-ahead log to use again, as a server has that has run for a while. One
-        that has none yet stands still for each new file until 16 MB of zeros are on the disk."""
-        self.rows("SELECT count(pg_logical_emit_message(false, '', repeat('x', 1 << 20)))"
-                  f" FROM generate_series(1, {LOG_MB})")
         self.checkpoint()
 
     def checkpoint(self):
