@@ -44,11 +44,15 @@ class Machine:
         self._process = None
 
     def __enter__(self):
-        self.boot()
+        try:
+            self.boot()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         for group in self._groups:
@@ -69,12 +73,16 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             preexec_fn=self._enter_groups)  # pylint: disable=subprocess-popen-preexec-fn
         deadline = time.monotonic() + BOOT_SECONDS
-        while self.run("systemctl is-system-running", check=False)[1].strip() not in ("running", "degraded"):
-            if self._process.poll() == SKIPPED:
-                raise NoMachine(self._process.stdout.read())
-            assert self._process.poll() is None, self._process.stdout.read()
+        while not self._is_up():
             assert time.monotonic() < deadline, "it does not boot"
             time.sleep(0.1)
+
+    def _is_up(self):
+        status = self._process.poll()
+        if status == SKIPPED:
+            raise NoMachine(self._process.stdout.read())
+        assert status is None, f"status {status}: {self._process.stdout.read()}"
+        return self.run("systemctl is-system-running", check=False)[1].strip() in ("running", "degraded")
 
     def reboot(self):
         os.kill(self._first(), signal.SIGRTMIN + 4)  # poweroff.target, systemd(1)

@@ -5,7 +5,7 @@
 
 void fences_init(struct fences *f) {
     for (size_t i = 0; i < FENCES_LINES; i++)
-        TAILQ_INIT(&f->lines[i].posts);
+        TAILQ_INIT(&f->lines[i]);
 }
 
 static struct fence_line *line_of(struct fences *f, const struct id *tenant_id) {
@@ -18,7 +18,7 @@ static struct fence_line *line_of(struct fences *f, const struct id *tenant_id) 
 static void put(struct fence_line *line, struct fence_post *post, bool is_release) {
     post->line = line;
     post->is_release = is_release;
-    TAILQ_INSERT_TAIL(&line->posts, post, link);
+    TAILQ_INSERT_TAIL(line, post, link);
 }
 
 void fences_put_release(struct fences *f, struct fence_post *post, const struct id *tenant_id) {
@@ -27,22 +27,22 @@ void fences_put_release(struct fences *f, struct fence_post *post, const struct 
 
 void fences_put_lock(struct fences *f, struct fence_post *post, const struct id *tenant_id) {
     struct fence_line *line = line_of(f, tenant_id);
-    if (!TAILQ_EMPTY(&line->posts))
+    if (!TAILQ_EMPTY(line))
         put(line, post, false);
 }
 
 static void take_out(struct fence_line *line, struct fence_post *post) {
-    TAILQ_REMOVE(&line->posts, post, link);
+    TAILQ_REMOVE(line, post, link);
     post->line = NULL;
 }
 
 /* Lets those go that have no release before them any more. */
 static void open_line(struct fence_line *line) {
-    struct fence_post *post = TAILQ_FIRST(&line->posts);
+    struct fence_post *post = TAILQ_FIRST(line);
     while (post != NULL && !post->is_release) {
         take_out(line, post);
         post->ready(post);
-        post = TAILQ_FIRST(&line->posts);
+        post = TAILQ_FIRST(line);
     }
 }
 

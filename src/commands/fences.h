@@ -7,7 +7,7 @@
  *
  * Here 1 and 4 go at once, 2 and 3 when 1 has ended, 5 when 1 and 4 have.
  *
- * Tenants share lines: a lock may then wait for a release of somebody else, which does no harm.
+ * Tenants share lines: a lock may wait for a release of somebody else, which only takes longer.
  */
 #ifndef COMMANDS_FENCES_H
 #define COMMANDS_FENCES_H
@@ -19,6 +19,9 @@
 
 #define FENCES_LINES 1024
 
+/* A line: in the order in which they came; a release first. */
+TAILQ_HEAD(fence_line, fence_post);
+
 /* Who is in a line: embedded in the command; all zeros: in none. */
 struct fence_post {
     TAILQ_ENTRY(fence_post) link;
@@ -26,12 +29,6 @@ struct fence_post {
     bool is_release;
     /* A lock may go now. Called from fences_leave() of a release. */
     void (*ready)(struct fence_post *post);
-};
-
-TAILQ_HEAD(fence_posts, fence_post);
-
-struct fence_line {
-    struct fence_posts posts; /* in the order in which they came; a release first */
 };
 
 struct fences {

@@ -33,17 +33,19 @@ CREATE TRIGGER note_history AFTER INSERT OR UPDATE ON inventory_locks_shadow
 CREATE TABLE cured (at timestamptz);
 GRANT SELECT ON cured TO PUBLIC;
 CREATE FUNCTION be_difficult() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_reason text := CASE NEW.status WHEN 'ACTIVE' THEN NEW.reason ELSE NEW.release_reason END;
 BEGIN
-    IF NEW.reason LIKE 'UNTIL_CURED %%' AND NOT EXISTS (SELECT FROM public.cured) THEN
-        RAISE EXCEPTION 'in trouble on purpose' USING ERRCODE = right(NEW.reason, 5);
+    IF v_reason LIKE 'UNTIL_CURED %%' AND NOT EXISTS (SELECT FROM public.cured) THEN
+        RAISE EXCEPTION 'in trouble on purpose' USING ERRCODE = right(v_reason, 5);
     END IF;
-    IF NEW.reason LIKE 'REFUSE %%' THEN
-        RAISE EXCEPTION 'refused on purpose' USING ERRCODE = right(NEW.reason, 5);
+    IF v_reason LIKE 'REFUSE %%' THEN
+        RAISE EXCEPTION 'refused on purpose' USING ERRCODE = right(v_reason, 5);
     END IF;
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER be_difficult BEFORE INSERT ON inventory_locks_shadow
+CREATE TRIGGER be_difficult BEFORE INSERT OR UPDATE ON inventory_locks_shadow
     FOR EACH ROW EXECUTE FUNCTION be_difficult();
 """
 

@@ -133,7 +133,8 @@ class Reader:
 def produce(brokers, topic, messages, seconds_max=METADATA_SECONDS, compression="none"):
     """Puts messages into a topic as they are, and waits until the broker has them.
 
-    Compressed, more of them fit into the embedded Kafka. Each is (key, value, headers): bytes, text or None; headers a dictionary or a list of pairs."""
+    Compressed, more of them fit into the embedded Kafka. Each is (key, value, headers): bytes, text or
+    None; headers a dictionary or a list of pairs."""
     failures = []
     producer = confluent_kafka.Producer({
         "bootstrap.servers": brokers, "acks": "all", "linger.ms": 0,

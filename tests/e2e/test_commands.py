@@ -297,6 +297,21 @@ def test_trouble_of_the_server_is_waited_out(house, commander, tenant):
     assert not commander.said("the database refuses it (XX000)")
 
 
+def test_locks_do_not_wait_for_a_release_for_ever(house, commander, tenant):
+    """One that the database keeps refusing is passed by the locks behind it, and done when it can be."""
+    house.database.execute("DELETE FROM cured")
+    held = tenant.locked()
+    stuck = release(tenant, held["id"], reason="UNTIL_CURED XX000")
+    behind = [lock(tenant, new_id(), roomId=new_id()) for _ in range(3)]
+    for command in (stuck, *behind):
+        command.key = "one partition"
+    house.send(stuck, *behind)
+    assert house.outcomes(*behind) == ["LOCKED"] * len(behind)
+    assert not house.ledger(stuck)
+    house.database.execute("INSERT INTO cured VALUES (now())")
+    assert house.outcomes(stuck) == ["RELEASED"]
+
+
 # --- once, whatever happens ------------------------------------------------------------------
 
 

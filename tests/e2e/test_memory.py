@@ -15,7 +15,7 @@ from tenant import Tenant
 pytestmark = pytest.mark.slow
 
 BODIES = 20
-WAITING_KIB_MAX = 64 * 1024
+WAITING_KIB_MAX = 32 * 1024
 AFTER_KIB_MAX = 32 * 1024
 
 
