@@ -54,6 +54,7 @@ void params_begin_array(struct params *p, enum params_type type) {
     p->array_start = p->bytes.length;
     p->array_count = 0;
     p->array_has_null = false;
+    p->array_has_value = false;
     /* dimensions, has null, element type, length, lower bound */
     append_u32(&p->bytes, 1);
     append_u32(&p->bytes, 0); /* has null: set at the end */
@@ -73,11 +74,20 @@ void params_end_array(struct params *p) {
     p->lengths[p->count - 1] = (int)(p->bytes.length - p->array_start);
 }
 
+void params_end_array_or_null(struct params *p) {
+    params_end_array(p);
+    if (p->array_has_value || p->bytes.failed)
+        return;
+    p->bytes.length = p->array_start;
+    p->lengths[p->count - 1] = -1;
+}
+
 static void put(struct params *p, const void *prefix, size_t prefix_length, const void *bytes,
                 size_t length) {
     const size_t whole = prefix_length + length;
     if (p->in_array) {
         p->array_count++;
+        p->array_has_value = true;
         append_u32(&p->bytes, (uint32_t)whole);
     } else {
         const int index = begin_param(p);

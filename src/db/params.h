@@ -44,6 +44,7 @@ struct params {
     int32_t array_count;
     bool in_array;
     bool array_has_null;
+    bool array_has_value;
 };
 
 void params_init(struct params *p);
@@ -54,6 +55,8 @@ void params_clear(struct params *p);
 
 void params_begin_array(struct params *p, enum params_type type);
 void params_end_array(struct params *p);
+/* The same; an array without a value, but for nulls, becomes null itself. */
+void params_end_array_or_null(struct params *p);
 
 /* Each puts the next parameter or, inside an array, the next element. */
 void params_put_null(struct params *p);

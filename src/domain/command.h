@@ -40,7 +40,7 @@ enum command_kind {
 };
 
 enum outcome_kind {
-    OUTCOME_LOCKED,    /* row: the lock */
+    OUTCOME_LOCKED,    /* row: the lock, see lock_read_granted() */
     OUTCOME_CONFLICT,  /* row: the lock in the way */
     OUTCOME_STAY_OVER, /* by the database's clock */
     OUTCOME_RELEASED,  /* single release: row: the lock; bulk release: count */

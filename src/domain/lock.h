@@ -10,6 +10,7 @@
 #include "base/timestamp.h"
 #include "db/row.h"
 #include "domain/field.h"
+#include "domain/request.h"
 
 /* Columns of guard.lock_view, in its order. */
 #define LOCK_COLUMNS 19
@@ -19,7 +20,7 @@
     2950, 2950, 2950, 2950, 2950, 2950, 1184, 1184, 25, 25, 1184, 23, 3802, 25, 25, 1184, 20,      \
         1184, 1184
 
-/* Texts point into the result the lock was read from; no data: null. */
+/* Texts point into the result, or the request, that the lock was read from; no data: null. */
 struct lock {
     struct id id;
     struct id tenant_id;
@@ -48,5 +49,10 @@ struct optional_id lock_optional_id(struct row row, int column);
 
 /* Reads the lock whose first column is `column` of this row; the types have been checked. */
 void lock_read(struct lock *lock, struct row row, int column);
+
+/* The same for the lock that a request was granted. A row without an id has only what the request
+ * does not say (guard.lock_batch_brief). */
+void lock_read_granted(struct lock *lock, struct row row, int column,
+                       const struct lock_request *request);
 
 #endif

@@ -8,11 +8,12 @@
 const char STATEMENTS_PREPARE[] =
     "PREPARE lock (uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], uuid[], timestamptz[],"
     "              timestamptz[], int4[], text[], text[], jsonb[], text[]) AS"
-    " SELECT * FROM guard.lock_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-    "                                $14);"
+    " SELECT * FROM guard.lock_batch_brief($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+    "                                      $13, $14);"
     "PREPARE lock_one (uuid, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz, timestamptz,"
     "                  int4, text, text, jsonb, text[]) AS"
-    " SELECT * FROM guard.lock_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);"
+    " SELECT * FROM guard.lock_one_brief($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+    "                                    $13, $14);"
     "PREPARE release (uuid[], uuid[], uuid[], text[], text[], jsonb[], text[]) AS"
     " SELECT * FROM guard.release_batch($1, $2, $3, $4, $5, $6, 'api', $7);"
     "PREPARE bulk_release (uuid, uuid[], text, text, uuid, text) AS"
@@ -126,14 +127,15 @@ static const struct column MANUAL_RELEASE_BATCH[] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* One array for each column, with an element for each command. */
+/* One array for each column, with an element for each command; null when none of them has a value,
+ * which costs nothing and reads the same by subscript. */
 static void bind_columns(struct params *p, const struct column *columns, size_t column_count,
                          struct command *const *commands, size_t count) {
     for (size_t column = 0; column < column_count; column++) {
         params_begin_array(p, columns[column].type);
         for (size_t i = 0; i < count; i++)
             columns[column].put(p, commands[i]);
-        params_end_array(p);
+        params_end_array_or_null(p);
     }
 }
 
@@ -148,15 +150,9 @@ FIELD(put_trace, params_put_text(p, trace_context_text(&c->trace.context)))
 
 static const struct column TRACES[] = {{PARAMS_TEXT, put_trace}};
 
-/* Behind the columns of the kind: null when none of the commands has one, which costs nothing. */
+/* Behind the columns of the kind. */
 static void bind_traces(struct params *p, struct command *const *c, size_t n) {
-    size_t i = 0;
-    while (i < n && !trace_context_is_set(&c[i]->trace.context))
-        i++;
-    if (i < n)
-        bind_columns(p, TRACES, COUNT_OF(TRACES), c, n);
-    else
-        params_put_null(p);
+    bind_columns(p, TRACES, COUNT_OF(TRACES), c, n);
 }
 
 static void bind_lock(struct params *p, struct command *const *c, size_t n) {

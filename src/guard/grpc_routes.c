@@ -51,6 +51,13 @@ static void read_lock(struct grpc_lock *out, const struct outcome *outcome) {
     grpc_lock_init(out, &lock);
 }
 
+static void read_granted(struct grpc_lock *out, const struct command *command,
+                         const struct outcome *outcome) {
+    struct lock lock;
+    lock_read_granted(&lock, outcome->row, outcome->column, &command->as.lock);
+    grpc_lock_init(out, &lock);
+}
+
 static void lock_answered(struct command *command, const struct outcome *outcome) {
     struct exchange *x = exchange_of(command);
     Availabilityguard__V1__LockRoomResponse response =
@@ -58,7 +65,7 @@ static void lock_answered(struct command *command, const struct outcome *outcome
     struct grpc_lock lock;
     switch (outcome->kind) {
     case OUTCOME_LOCKED:
-        read_lock(&lock, outcome);
+        read_granted(&lock, command, outcome);
         response.status = AVAILABILITYGUARD__V1__LOCK_ROOM_RESPONSE__STATUS__STATUS_LOCKED;
         response.lock = &lock.message;
         answer(x, &response.base, METRICS_RESULT_SUCCESS);

@@ -8,25 +8,26 @@
 #include "json/lock_body.h"
 
 static void answer_lock(struct exchange *x, const char *status, const char *opening,
-                        const struct outcome *outcome, enum lock_json_metadata metadata) {
-    struct lock lock;
+                        const struct lock *lock, enum lock_json_metadata metadata) {
     struct buffer *body = exchange_body(x);
-    lock_read(&lock, outcome->row, outcome->column);
     buffer_append_text(body, opening);
-    lock_json_append(body, &lock, metadata);
+    lock_json_append(body, lock, metadata);
     buffer_append_char(body, '}');
     exchange_answer(x, status);
 }
 
 static void lock_answered(struct command *command, const struct outcome *outcome) {
     struct exchange *x = exchange_of(command);
+    struct lock lock;
     switch (outcome->kind) {
     case OUTCOME_LOCKED:
-        answer_lock(x, "200 OK", "{\"status\":\"LOCKED\",\"lock\":", outcome,
+        lock_read_granted(&lock, outcome->row, outcome->column, &command->as.lock);
+        answer_lock(x, "200 OK", "{\"status\":\"LOCKED\",\"lock\":", &lock,
                     LOCK_JSON_WITH_METADATA);
         break;
     case OUTCOME_CONFLICT:
-        answer_lock(x, "409 Conflict", "{\"status\":\"CONFLICT\",\"conflict\":", outcome,
+        lock_read(&lock, outcome->row, outcome->column);
+        answer_lock(x, "409 Conflict", "{\"status\":\"CONFLICT\",\"conflict\":", &lock,
                     LOCK_JSON_WITHOUT_METADATA);
         break;
     case OUTCOME_STAY_OVER:
@@ -118,12 +119,18 @@ void lock_routes_bulk_release(struct exchange *x) {
 
 static void get_answered(struct command *command, const struct outcome *outcome) {
     struct exchange *x = exchange_of(command);
-    if (outcome->kind == OUTCOME_FOUND)
-        answer_lock(x, "200 OK", "{\"lock\":", outcome, LOCK_JSON_WITH_METADATA);
-    else if (outcome->kind == OUTCOME_NOT_FOUND)
+    struct lock lock;
+    switch (outcome->kind) {
+    case OUTCOME_FOUND:
+        lock_read(&lock, outcome->row, outcome->column);
+        answer_lock(x, "200 OK", "{\"lock\":", &lock, LOCK_JSON_WITH_METADATA);
+        break;
+    case OUTCOME_NOT_FOUND:
         exchange_answer_problem(x, PROBLEM_NOT_FOUND, "the tenant has no such lock", NULL);
-    else
+        break;
+    default:
         exchange_answer_failure(x, outcome);
+    }
 }
 
 void lock_routes_get(struct exchange *x) {

@@ -66,6 +66,31 @@ async def race(base_url, rounds, place):
     return winners
 
 
+OPTIONAL = {"propertyId": new_id(), "reservationId": new_id(), "reason": "WALK_IN",
+            "correlationId": "c ☂", "metadata": {"b": [1.50, None], "a": {}}, "ttlSeconds": 900}
+
+
+async def crowd_with_fields(base_url, tenant_id):
+    """New locks, each with another choice of the optional fields: the answers and the bodies."""
+    clients = await connected(base_url, CLIENTS)
+    bodies = [request_of(tenant_id, **{name: value for bit, (name, value)
+                                       in enumerate(OPTIONAL.items()) if number >> bit & 1})
+              for number in range(CLIENTS)]
+    answers = await all_at_once(clients, bodies)
+    close(clients)
+    return answers, bodies
+
+
+def test_in_a_crowd_each_gets_its_own_lock_whole(system, tenant):
+    answers, bodies = asyncio.run(crowd_with_fields(system.base_url, tenant.id))
+    for answer, body in zip(answers, bodies):
+        lock = check_locked(answer)
+        assert lock["room_id"] == body["roomId"]
+        assert lock["reason"] == body.get("reason", "RESERVATION_CREATE")
+        assert lock["metadata"] == body.get("metadata", {})
+        assert tenant.fetched(lock["id"]) == lock
+
+
 def check_winners(database, tenant_id, winners):
     rows = database.locks([tenant_id])
     assert set(rows) == set(winners)

@@ -31,6 +31,7 @@ def test_a_minimal_request_gets_the_defaults(tenant, database):
     assert lock["stay_end"] == "2090-03-04T00:00:00.000Z"
     assert before - millisecond <= instant(lock["created_at"]) <= after
     assert lock["updated_at"] == lock["created_at"]
+    assert tenant.fetched(lock["id"]) == lock
 
 
 def test_every_field_comes_back_as_it_was_sent(tenant):
@@ -45,6 +46,7 @@ def test_every_field_comes_back_as_it_was_sent(tenant):
     assert lock["correlation_id"] == "trace 7 / übung"
     assert lock["metadata"] == {"channel": "TA/TO", "guests": 2}
     assert lock["ttl_seconds"] == 900
+    assert tenant.fetched(lock["id"]) == lock
 
 
 def test_the_lock_is_a_row_when_the_answer_is_there(tenant, database):

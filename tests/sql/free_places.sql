@@ -1,7 +1,7 @@
 -- Batches that hope for free places: when they do, and what becomes of those that hope in vain.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(24);
+SELECT plan(26);
 
 CREATE FUNCTION pg_temp.free_batches() RETURNS text LANGUAGE sql
 AS $$ SELECT current_setting('availability_guard.free_batches', true) $$;
@@ -15,33 +15,17 @@ AS $$
         ARRAY[pg_temp.day(1)], ARRAY[60], ARRAY['TEST'], ARRAY[NULL], ARRAY[NULL::jsonb])
 $$;
 
--- guard.insert_batch for new locks of these rooms.
-CREATE FUNCTION pg_temp.insert_new(ids integer[], rooms integer[], from_days numeric[])
-RETURNS SETOF guard.lock_answer LANGUAGE sql
-AS $$
-    SELECT a.* FROM
-    (SELECT array_agg(pg_temp.u(1)) AS tenants, array_agg(pg_temp.u(r.id)) AS ids,
-            array_agg(NULL::uuid) AS nulls, array_agg(pg_temp.u(r.room)) AS rooms,
-            array_agg(pg_temp.day(r.day)) AS starts, array_agg(pg_temp.day(r.day + 1)) AS ends,
-            array_agg(60) AS ttls, array_agg('TEST'::text) AS texts,
-            array_agg(NULL::jsonb) AS metadata
-     FROM unnest(ids, rooms, from_days) AS r (id, room, day)) AS i,
-    guard.insert_batch(clock_timestamp(), 7000, i.tenants, i.ids, i.nulls, i.nulls,
-                       i.rooms, i.rooms, i.starts, i.ends, i.ttls, i.texts, i.texts,
-                       i.metadata) AS a
-$$;
-
 -- When a session begins to hope.
 SELECT is(pg_temp.lock_new(1), 'LOCKED', 'the first batch');
 SELECT is(pg_temp.free_batches(), '1', 'is counted');
 SELECT is((SELECT count(*) FROM generate_series(2, 40) AS n WHERE pg_temp.lock_new(n) = 'LOCKED'),
           39::bigint, 'more of them');
-SELECT is(pg_temp.free_batches(), '16', 'sixteen are enough');
+SELECT is(pg_temp.free_batches(), '4', 'four are enough');
 SELECT is(pg_temp.lock_new(41), 'LOCKED', 'a batch that hopes');
-SELECT is(pg_temp.free_batches(), '16', 'and is right');
+SELECT is(pg_temp.free_batches(), '4', 'and is right');
 
 -- Hope in vain.
-SELECT set_config('test.free_batches', '16', true) \gset
+SELECT set_config('test.free_batches', '4', true) \gset
 SELECT is(pg_temp.outcomes(pg_temp.req(50, 0, 1, room => 50), pg_temp.req(51, 0, 1, room => 41),
                            pg_temp.req(52, 0, 1, room => 52)),
           '1 LOCKED 50, 2 CONFLICT 41, 3 LOCKED 52', 'one conflict costs nobody else the lock');
@@ -62,39 +46,69 @@ AS $$
 DECLARE
     v_answers text;
 BEGIN
-    PERFORM set_config('availability_guard.free_batches', '16', false);
+    PERFORM set_config('availability_guard.free_batches', '4', false);
     SELECT string_agg(a.outcome || coalesce(' ' || pg_temp.n(a.id), ''), ', ') INTO v_answers
-    FROM guard.lock_one(pg_temp.u(1), pg_temp.u(n), pg_temp.u(n), NULL, NULL, pg_temp.u(1),
-                        pg_temp.u(room), pg_temp.day(from_day), pg_temp.day(from_day + 1), 60,
-                        'TEST', NULL, NULL) AS a;
+    FROM guard.lock_one_brief(pg_temp.u(1), pg_temp.u(n), pg_temp.u(n), NULL, NULL, pg_temp.u(1),
+                              pg_temp.u(room), pg_temp.day(from_day),
+                              pg_temp.day(from_day + 1), 60, 'TEST', NULL, NULL) AS a;
     RETURN v_answers || ', then ' || pg_temp.free_batches();
 END
 $$;
-SELECT is(pg_temp.lock_one(70, 70, 0), 'LOCKED 70, then 16', 'one new lock');
+SELECT is(pg_temp.lock_one(70, 70, 0), 'LOCKED, then 4', 'one new lock');
 SELECT is(pg_temp.lock_one(71, 70, 0), 'CONFLICT 70, then 0', 'somebody is in the way');
 SELECT is(pg_temp.lock_one(70, 70, 3), 'LOCKED 70, then 0', 'a known id moves');
-SELECT is(pg_temp.lock_one(71, 70, 0), 'LOCKED 71, then 16', 'the place that it has left is free');
+SELECT is(pg_temp.lock_one(71, 70, 0), 'LOCKED, then 4', 'the place that it has left is free');
 SELECT is(pg_temp.lock_one(72, 72, -40), 'STAY_OVER, then 0', 'a stay that is over');
 UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() WHERE id = pg_temp.u(71);
 SELECT is(pg_temp.lock_one(73, 70, 0), 'LOCKED 73, then 0', 'the place of an expired lock');
 SELECT is((SELECT count(*) FROM inventory_locks_shadow WHERE room_id = pg_temp.u(70)), 3::bigint, 'no row is there twice');
 SELECT is((SELECT sum(o.events) FROM guard.outbox AS o WHERE EXISTS (
-              SELECT FROM unnest(o.locks) AS l WHERE l.room_id = pg_temp.u(70))), 5::bigint,
+              SELECT FROM unnest(guard.outbox_locks(o)) AS l WHERE l.room_id = pg_temp.u(70))), 5::bigint,
           'each grant and the expiry are told once');
-SET availability_guard.free_batches = 15;
-SELECT is(pg_temp.lock_new(80) || pg_temp.free_batches(), 'LOCKED16', 'the last one that takes care');
+SET availability_guard.free_batches = 3;
+SELECT is(pg_temp.lock_new(80) || pg_temp.free_batches(), 'LOCKED4', 'the last one that takes care');
 
--- The insertion without care.
-
--- The insertion without care.
-SELECT throws_ok($$SELECT pg_temp.insert_new('{60,61}', '{60,41}', '{0,0}')$$, '23P01', NULL,
-                 'fails as a whole when somebody is in the way');
-SELECT throws_ok($$SELECT pg_temp.insert_new('{60,41}', '{60,61}', '{0,0}')$$, '23505', NULL,
-                 'or when an id is known');
-SELECT results_eq(
-    $$SELECT ordinal, outcome, fencing_token FROM pg_temp.insert_new('{62,63,64}', '{62,63,64}', '{0,-40,0}')$$,
-    $$VALUES (1, 'LOCKED', 7000::bigint), (3, 'LOCKED', 7002::bigint)$$,
-    'leaves out stays that are over');
+-- Brief answers: to new locks, whether with hope or with care.
+CREATE FUNCTION pg_temp.brief(first integer, free integer) RETURNS SETOF guard.lock_answer LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM set_config('availability_guard.free_batches', free::text, false);
+    RETURN QUERY
+    SELECT * FROM guard.lock_batch_brief(
+        ARRAY[pg_temp.u(1), pg_temp.u(1), pg_temp.u(1)],
+        ARRAY[pg_temp.u(first), pg_temp.u(first + 1), pg_temp.u(first + 2)], NULL,
+        ARRAY[pg_temp.u(7), NULL, NULL], NULL, ARRAY[pg_temp.u(1), pg_temp.u(1), pg_temp.u(1)],
+        ARRAY[pg_temp.u(first), pg_temp.u(41), pg_temp.u(first + 2)],
+        ARRAY[pg_temp.day(0), pg_temp.day(0), pg_temp.day(0)],
+        ARRAY[pg_temp.day(1), pg_temp.day(1), pg_temp.day(1)], ARRAY[60, 60, 100000000],
+        ARRAY['A', 'B', 'C'], NULL, ARRAY['{"b":1, "a":2, "b":3}'::jsonb, NULL, NULL]);
+END
+$$;
+-- What they do not say is as the table has it when it is as it was asked for.
+CREATE FUNCTION pg_temp.brief_as_stored(n integer, ordinal integer) RETURNS SETOF guard.lock_answer LANGUAGE sql
+AS $$
+    SELECT ordinal, 'LOCKED', NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid, NULL::uuid,
+           NULL::timestamptz, NULL::timestamptz, NULL, NULL, l.expires_at, NULL::integer, l.metadata, NULL, NULL,
+           NULL::timestamptz, l.fencing_token, l.created_at, NULL::timestamptz
+    FROM pg_temp.row_of(n) AS l WHERE l.created_at = l.updated_at AND l.status = 'ACTIVE'
+$$;
+CREATE TEMP TABLE answers AS SELECT * FROM pg_temp.brief(100, 4) UNION ALL SELECT * FROM pg_temp.brief(200, 0);
+SELECT results_eq($$SELECT * FROM answers WHERE id IS NULL ORDER BY fencing_token$$,
+    $$SELECT a.* FROM (VALUES (100, 1), (102, 3), (200, 1), (202, 3)) AS v (n, ordinal), LATERAL pg_temp.brief_as_stored(v.n, v.ordinal) AS a
+      ORDER BY a.fencing_token$$, 'say what the caller does not know');
+SELECT results_eq($$SELECT outcome, pg_temp.n(id) FROM answers WHERE id IS NOT NULL$$,
+    $$VALUES ('CONFLICT', 41), ('CONFLICT', 41)$$, 'a conflict is told whole');
+SELECT is((SELECT array_agg(expires_at) FROM pg_temp.row_of(102)), ARRAY[pg_temp.day(1)], 'a lock does not outlive its stay');
+SELECT is((SELECT to_jsonb(a) - '{fencing_token,created_at,expires_at}'::text[] FROM guard.lock_one_brief(
+              pg_temp.u(1), pg_temp.u(110), NULL, NULL, NULL, pg_temp.u(1), pg_temp.u(110), pg_temp.day(0), pg_temp.day(1), 60, 'A', 'c', '{"a":1}') AS a),
+          to_jsonb(ROW(1, 'LOCKED', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{"a":1}'::jsonb, NULL, NULL, NULL, NULL,
+                       NULL, NULL)::guard.lock_answer) - '{fencing_token,created_at,expires_at}'::text[], 'a lone lock');
+CREATE TEMP TABLE whole AS
+SELECT * FROM guard.lock_one(pg_temp.u(1), pg_temp.u(111), NULL, pg_temp.u(7), pg_temp.u(8), pg_temp.u(1), pg_temp.u(111),
+                             pg_temp.day(0), pg_temp.day(1), 60, 'A', 'c', '{"a":1}');
+SELECT results_eq($$SELECT * FROM whole$$,
+    $$SELECT a.* FROM pg_temp.row_of(111) AS l, LATERAL guard.answer_of(1, 'LOCKED', l, now()) AS a$$,
+    'the version before gets whole locks');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -10,13 +10,13 @@ CREATE FUNCTION pg_temp.news() RETURNS text LANGUAGE sql AS $$
     WITH news AS (INSERT INTO seen SELECT o.id FROM guard.outbox AS o
                   WHERE o.stream = 'inventory' AND o.id NOT IN (SELECT s.id FROM seen AS s) RETURNING id)
     SELECT coalesce(string_agg(concat_ws(' ', substr(o.event_type, 11), o.released_by,
-               (SELECT string_agg(pg_temp.n(l.id)::text, ' ' ORDER BY l.ordinality) FROM unnest(o.locks) WITH ORDINALITY AS l)),
+               (SELECT string_agg(pg_temp.n(l.id)::text, ' ' ORDER BY l.ordinality) FROM unnest(guard.outbox_locks(o)) WITH ORDINALITY AS l)),
                ', ' ORDER BY o.id), '')
     FROM guard.outbox AS o JOIN news USING (id)
 $$;
 -- The last events of a lock, as the table has the lock.
 CREATE FUNCTION pg_temp.last_event(lock integer) RETURNS SETOF guard.lock_event LANGUAGE sql AS $$
-    SELECT l.* FROM guard.outbox AS o, unnest(o.locks) AS l WHERE pg_temp.n(l.id) = lock ORDER BY o.id DESC LIMIT 1
+    SELECT l.* FROM guard.outbox AS o, unnest(guard.outbox_locks(o)) AS l WHERE pg_temp.n(l.id) = lock ORDER BY o.id DESC LIMIT 1
 $$;
 CREATE FUNCTION pg_temp.is_as_stored(lock integer, what text) RETURNS text LANGUAGE sql AS $$
     SELECT is((SELECT to_jsonb(e) FROM pg_temp.last_event(lock) AS e),
@@ -28,13 +28,13 @@ SELECT is(pg_temp.outcomes(
     pg_temp.req(1, 0, 3, room => 101, type => 9, ttl => 60, property => 7, reservation => 8, correlation => 'c', metadata => '{"a": 1}'),
     pg_temp.req(2, 0, 3, room => 102), pg_temp.req(3, 0.5, 3), pg_temp.req(1, 0, 3, room => 101, tenant => 2)),
     '1 LOCKED 1, 2 LOCKED 2, 3 LOCKED 3, 4 LOCKED 1', 'new locks');
-SELECT is((SELECT array_agg(to_jsonb(o) - '{id,xid,locks}'::text[]) FROM guard.outbox AS o),
+SELECT is((SELECT array_agg(to_jsonb(o) - '{id,xid,locks,granted}'::text[]) FROM guard.outbox AS o),
           (SELECT ARRAY[jsonb_build_object('stream', 'inventory', 'event_type', 'inventory.locked', 'events', 4, 'event_id', NULL,
               'tenant_id', NULL, 'lock_id', NULL, 'payload', NULL, 'released_by', NULL, 'traces', NULL, 'created_at', updated_at)] FROM pg_temp.row_of(1)),
           'are one row, dated as they are');
 SELECT ok((SELECT xid = pg_current_xact_id() FROM guard.outbox), 'of this transaction');
 SELECT is(pg_temp.news(), 'locked 1 2 3 1', 'with each of them');
-SELECT results_eq('SELECT * FROM unnest((SELECT locks FROM guard.outbox))',
+SELECT results_eq('SELECT * FROM unnest((SELECT guard.outbox_locks(o) FROM guard.outbox AS o))',
     $$SELECT id, tenant_id, property_id, reservation_id, room_type_id, room_id, stay_start, stay_end, expires_at, reason,
              correlation_id, fencing_token, released_at, release_reason
       FROM inventory_locks_shadow ORDER BY fencing_token$$, 'as it is in the table');
@@ -79,7 +79,7 @@ SELECT is(pg_temp.release(2, reason => 'CHECK_OUT', correlation => 'd', metadata
 SELECT is(pg_temp.news(), 'released api 2', 'is told');
 SELECT pg_temp.is_as_stored(2, 'as the lock is now');
 SELECT ok((SELECT e.release_reason = 'CHECK_OUT' AND e.correlation_id = 'd' AND e.released_at = o.created_at
-           FROM guard.outbox AS o, unnest(o.locks) AS e ORDER BY o.id DESC LIMIT 1), 'released then, and why');
+           FROM guard.outbox AS o, unnest(guard.outbox_locks(o)) AS e ORDER BY o.id DESC LIMIT 1), 'released then, and why');
 SELECT is(pg_temp.release(2) || ' ' || pg_temp.release(99), 'RELEASED NOT_FOUND', 'what has ended, and what is not there');
 SELECT is(pg_temp.news(), '', 'is not');
 SELECT is((SELECT to_jsonb(a) FROM guard.release_batch(ARRAY[pg_temp.u(1)], ARRAY[pg_temp.u(2)], ARRAY[NULL::uuid], ARRAY['x'],
@@ -123,7 +123,7 @@ SELECT is(pg_temp.outcomes(pg_temp.req(41, 10, 11, room => 33), pg_temp.req(32, 
           'a place that had run out, and a lock that had');
 SELECT is(pg_temp.news(), 'expired 32 33, locked 32 41', 'have expired before they were granted');
 SELECT ok((SELECT old.fencing_token < new.fencing_token AND old.expires_at < new.expires_at
-           FROM guard.outbox AS o, unnest(o.locks) AS old, guard.outbox AS p, unnest(p.locks) AS new
+           FROM guard.outbox AS o, unnest(guard.outbox_locks(o)) AS old, guard.outbox AS p, unnest(guard.outbox_locks(p)) AS new
            WHERE o.event_type = 'inventory.expired' AND p.event_type = 'inventory.locked' AND old.id = pg_temp.u(32) AND new.id = pg_temp.u(32)
            ORDER BY p.id DESC LIMIT 1), 'each by its own token');
 SELECT is((SELECT swept FROM guard.sweep_expired(10)) || ' ' || pg_temp.news(), '1 expired 31', 'nothing expires twice');

@@ -53,7 +53,7 @@ class Request:
 class Session:
     """One connection as the service's role. begin() and end(): a transaction of several calls.
 
-    One that hopes takes each batch for one of many without a conflict (guard.insert_batch)."""
+    One that hopes takes each batch for one of many without a conflict."""
 
     def __init__(self, database, user=None, hopes=False, **changes):
         self._hopes = hopes
@@ -72,7 +72,7 @@ class Session:
     def lock(self, *requests):
         """Answers by ordinal."""
         if self._hopes:
-            self.execute("SET availability_guard.free_batches = 16")
+            self.execute("SET availability_guard.free_batches = 4")
         answers = self.execute(_LOCK, _lock_arrays(requests))
         answers.sort(key=lambda a: a.ordinal)
         assert [a.ordinal for a in answers] == list(range(1, len(requests) + 1))

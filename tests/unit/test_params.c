@@ -236,6 +236,29 @@ START_TEST(arrays_do_not_mix) {
 }
 END_TEST
 
+START_TEST(array_or_null) {
+    params_begin_array(&p, PARAMS_TEXT);
+    params_put_null(&p);
+    params_put_null(&p);
+    params_end_array_or_null(&p);
+    params_begin_array(&p, PARAMS_TEXT);
+    params_end_array_or_null(&p);
+    params_begin_array(&p, PARAMS_TEXT);
+    params_put_null(&p);
+    params_put_text(&p, span(""));
+    params_end_array_or_null(&p);
+    params_put_text(&p, span("behind"));
+    ck_assert(params_finish(&p));
+    ck_assert_int_eq(p.count, 4);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ptr_null(p.values[i]);
+        ck_assert_int_eq(p.formats[i], 1);
+    }
+    ck_assert_param(2, ARRAY("\1", TYPE_TEXT, "\2") NULL_ELEMENT "\0\0\0\0");
+    ck_assert_param(3, "behind");
+}
+END_TEST
+
 /* The values must be right after the memory has moved many times, and counts go over one byte. */
 START_TEST(large_array) {
     enum { COUNT_IDS = 10000 };
@@ -333,6 +356,7 @@ Suite *unit_suite(void) {
     tcase_add_test(tcase, array_of_timestamps_and_integers);
     tcase_add_test(tcase, arrays_of_large_integers_and_transactions);
     tcase_add_test(tcase, arrays_do_not_mix);
+    tcase_add_test(tcase, array_or_null);
     tcase_add_test(tcase, large_array);
     tcase_add_test(tcase, as_many_as_there_may_be);
     tcase_add_test(tcase, clear_forgets);
