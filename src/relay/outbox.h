@@ -5,8 +5,8 @@
  * Events are read in windows: what a snapshot sees, in the order of the rows' numbers; then what
  * the next snapshot sees besides. So the events of a lock come in the order in which they came to
  * be, and nothing waits for transactions that stay open: sql/migrations/0008_inventory_events.sql
- * says why (guard.read_stream). A row holds one event, or many, of one
- * stream; each stream has a cursor of its own.
+ * says why (guard.read_stream). A row holds one event, or many, of one stream; each stream has a
+ * cursor of its own.
  *
  * Rows that have been deleted stay in the table as long as any transaction might see them, and
  * reading has to go over them. So a window does not begin at the first number, but behind those
