@@ -12,7 +12,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 #: of the service's settings, what differs from run to run and says nothing
 PRIVATE = {"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DATABASE_URL",
-           "GUARD_SOCKET", "GUARD_METRICS_FILE", "HOST", "PORT", "GRPC_HOST", "GRPC_PORT"}
+           "GUARD_SOCKET", "GUARD_METRICS_FILE", "GUARD_TRACE_SOCKET", "HOST", "PORT", "GRPC_HOST",
+           "GRPC_PORT", "AVAILABILITY_GUARD_ADMIN_TOKENS"}
 #: of the tree, what a change of makes it another service
 MEASURED = ("src", "sql", "conf", "configure.ac", "Makefile.am")
 #: options that name files
