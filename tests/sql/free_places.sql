@@ -1,7 +1,7 @@
 -- Batches that hope for free places: when they do, and what becomes of those that hope in vain.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(26);
+SELECT plan(27);
 
 CREATE FUNCTION pg_temp.free_batches() RETURNS text LANGUAGE sql
 AS $$ SELECT current_setting('availability_guard.free_batches', true) $$;
@@ -98,6 +98,12 @@ SELECT results_eq($$SELECT * FROM answers WHERE id IS NULL ORDER BY fencing_toke
       ORDER BY a.fencing_token$$, 'say what the caller does not know');
 SELECT results_eq($$SELECT outcome, pg_temp.n(id) FROM answers WHERE id IS NOT NULL$$,
     $$VALUES ('CONFLICT', 41), ('CONFLICT', 41)$$, 'a conflict is told whole');
+-- Without keys, too: a token must not be used after somebody else was granted the room (0006).
+SELECT set_eq($$SELECT guard.resource_key(pg_temp.u(1), pg_temp.u(n), 0) FROM unnest('{100,41,102,200,202}'::integer[]) AS n
+                EXCEPT
+                SELECT l.classid::bigint << 32 | l.objid::bigint FROM pg_locks AS l
+                WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid = pg_backend_pid()$$,
+    ARRAY[]::bigint[], 'whose rooms are taken until the end');
 SELECT is((SELECT array_agg(expires_at) FROM pg_temp.row_of(102)), ARRAY[pg_temp.day(1)], 'a lock does not outlive its stay');
 SELECT is((SELECT to_jsonb(a) - '{fencing_token,created_at,expires_at}'::text[] FROM guard.lock_one_brief(
               pg_temp.u(1), pg_temp.u(110), NULL, NULL, NULL, pg_temp.u(1), pg_temp.u(110), pg_temp.day(0), pg_temp.day(1), 60, 'A', 'c', '{"a":1}') AS a),
