@@ -1,7 +1,7 @@
 -- What the table itself refuses, whoever writes to it.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(19);
+SELECT plan(31);
 
 CREATE FUNCTION pg_temp.put(
     id integer, start_day numeric, end_day numeric, room integer DEFAULT NULL, type integer DEFAULT 1,
@@ -39,6 +39,43 @@ SELECT throws_ok('SELECT pg_temp.put(8, 3, 2, 103)', '23514', NULL,
     'a stay that ends before it starts');
 SELECT throws_ok('SELECT pg_temp.put(8, 2, 3, 103, status => ''LOST'')', '23514', NULL,
     'an unknown status');
+
+-- Stays that touch do not overlap, those that share the least part of their time do.
+CREATE FUNCTION pg_temp.put_stays(room integer, turn timestamptz, shared interval)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO inventory_locks_shadow (id, tenant_id, room_type_id, room_id, stay_start, stay_end, expires_at,
+                                        created_at, updated_at, fencing_token, ttl_seconds, reason)
+    SELECT gen_random_uuid(), pg_temp.u(1), pg_temp.u(1), pg_temp.u(room), s.a, s.b, 'infinity', now(), now(), 1, 60, 'TEST'
+    FROM (VALUES (turn - interval '400 days', turn), (turn - shared, turn + interval '1 day')) AS s (a, b)
+$$;
+CREATE FUNCTION pg_temp.turns(room integer, turn timestamptz, shared interval)
+RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT lives_ok(format('SELECT pg_temp.put_stays(%s, %L, %L)', room, turn, '0'), format('they touch in %s', turn))
+    UNION ALL
+    SELECT throws_ok(format('SELECT pg_temp.put_stays(%s, %L, %L)', room + 1, turn, shared), '23P01', NULL,
+                     format('they share %s in %s', shared, turn));
+$$;
+SELECT pg_temp.turns(201, '1972-02-29 11:59:59.999999Z', '1 microsecond');
+SELECT pg_temp.turns(203, '2027-07-01 11:00:00.000001Z', '1 microsecond');
+SELECT pg_temp.turns(205, '2038-12-31 23:59:59.999999Z', '1 microsecond');
+SELECT pg_temp.turns(207, '2150-01-01 00:00:00.001Z', '1 millisecond');
+SELECT pg_temp.turns(209, '9999-12-30 23:59:59.999Z', '1 millisecond');
+SELECT throws_ok($$SELECT pg_temp.put_stays(211, '2027-01-01Z', '399 days')$$, '23P01', NULL, 'one within the other');
+
+-- The same, of random pairs that are a few milliseconds apart at one of their ends, or meet.
+SELECT setseed(0.5);
+SELECT is_empty(
+    $$SELECT * FROM (
+          SELECT p.a, p.a + p.l * interval '1 ms' AS b, c.c, c.c + p.m * interval '1 ms' AS d
+          FROM (SELECT timestamptz '1970-01-02Z' + floor(random() * 253370000000) * interval '1 s'
+                       + floor(random() * 1000) * interval '1 ms' AS a,
+                       1 + floor(random() * CASE WHEN i % 2 = 0 THEN 5 ELSE 1e11 END) AS l,
+                       1 + floor(random() * CASE WHEN i % 3 = 0 THEN 5 ELSE 1e11 END) AS m, i
+                FROM generate_series(1, 20000) AS i) AS p,
+          LATERAL (SELECT p.a + ((p.i % 9) - 4 + CASE p.i % 5 WHEN 0 THEN 0 WHEN 1 THEN -p.m ELSE p.l END)
+                          * interval '1 ms' AS c) AS c) AS s
+      WHERE (guard.stay_box(a, b) && guard.stay_box(c, d)) <> (tstzrange(a, b) && tstzrange(c, d))$$,
+    'boxes overlap as the stays do, from 1970 to 9999');
 
 -- So that the table can be spread by tenant (Citus wants the column in every such constraint, with
 -- equality).
