@@ -39,36 +39,32 @@ ALTER TABLE public.inventory_locks_shadow
                             room_type_id WITH =, tenant_id WITH =)
         WHERE (status = 'ACTIVE' AND room_id IS NULL);
 
--- Active locks that overlap this place, but for the lock p_except itself.
+-- Active locks that overlap this place, but for the lock p_except itself. What the indexes are asked for
+-- is computed once (a null key finds nothing, and costs nothing), and before: as parts of a condition it
+-- would count as costs of its index, and on an empty table the planner would prefer another
+-- one, and keep it when the table has grown.
 CREATE OR REPLACE FUNCTION guard.in_the_way(
     p_tenant uuid, p_type uuid, p_room uuid,
     p_start timestamptz, p_end timestamptz, p_except uuid)
 RETURNS SETOF public.inventory_locks_shadow
-LANGUAGE plpgsql STABLE ROWS 2
+LANGUAGE sql STABLE ROWS 2
 AS $$
-DECLARE
-    -- Computed before: as parts of the statement they count as costs of their index, and on an
-    -- empty table the planner would prefer another, and keep it when the table has grown.
-    v_hash integer := uuid_hash(coalesce(p_room, p_type));
-    v_stay box     := guard.stay_box(p_start, p_end);
-BEGIN
-    -- Two statements, so that each finds its own partial index.
-    IF p_room IS NOT NULL THEN
-        RETURN QUERY
-        SELECT l.* FROM public.inventory_locks_shadow AS l
-        WHERE uuid_hash(l.room_id) = v_hash
-          AND guard.stay_box(l.stay_start, l.stay_end) && v_stay
-          AND l.room_id = p_room AND l.tenant_id = p_tenant
-          AND l.status = 'ACTIVE' AND l.room_id IS NOT NULL
-          AND l.id <> p_except;
-    ELSE
-        RETURN QUERY
-        SELECT l.* FROM public.inventory_locks_shadow AS l
-        WHERE uuid_hash(l.room_type_id) = v_hash
-          AND guard.stay_box(l.stay_start, l.stay_end) && v_stay
-          AND l.room_type_id = p_type AND l.tenant_id = p_tenant
-          AND l.status = 'ACTIVE' AND l.room_id IS NULL
-          AND l.id <> p_except;
-    END IF;
-END
+    SELECT l.*
+    FROM (SELECT p_tenant AS tenant, p_type AS type, p_room AS room,
+                 uuid_hash(p_room) AS room_hash,
+                 CASE WHEN p_room IS NULL THEN uuid_hash(p_type) END AS type_hash,
+                 guard.stay_box(p_start, p_end) AS stay
+          OFFSET 0) AS k,
+    LATERAL (SELECT l.* FROM public.inventory_locks_shadow AS l
+             WHERE uuid_hash(l.room_id) = k.room_hash
+               AND guard.stay_box(l.stay_start, l.stay_end) && k.stay
+               AND l.room_id = k.room AND l.tenant_id = k.tenant
+               AND l.status = 'ACTIVE' AND l.room_id IS NOT NULL
+             UNION ALL
+             SELECT l.* FROM public.inventory_locks_shadow AS l
+             WHERE uuid_hash(l.room_type_id) = k.type_hash
+               AND guard.stay_box(l.stay_start, l.stay_end) && k.stay
+               AND l.room_type_id = k.type AND l.tenant_id = k.tenant
+               AND l.status = 'ACTIVE' AND l.room_id IS NULL) AS l
+    WHERE l.id <> p_except
 $$;

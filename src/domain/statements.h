@@ -14,7 +14,7 @@
 #include "domain/command.h"
 
 /* The version of the schema (the newest migration) that these statements are written for. */
-#define STATEMENTS_SCHEMA_VERSION 14
+#define STATEMENTS_SCHEMA_VERSION 15
 
 /* Lock ids of a bulk release in one statement: a long one must not hold up the locks behind it. */
 #define STATEMENTS_BULK_CHUNK 500

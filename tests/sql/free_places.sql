@@ -1,7 +1,8 @@
--- Batches that hope for free places: when they do, and what becomes of those that hope in vain.
+-- Batches that hope for free places, and those that look first who is there: when they do, and what
+-- becomes of it.
 BEGIN;
 \ir support/helpers.psql
-SELECT plan(27);
+SELECT plan(40);
 
 CREATE FUNCTION pg_temp.free_batches() RETURNS text LANGUAGE sql
 AS $$ SELECT current_setting('availability_guard.free_batches', true) $$;
@@ -39,14 +40,38 @@ SELECT is((SELECT array_agg(outcome ORDER BY ordinal) FROM pg_temp.lock(
               pg_temp.req(56, 0, 1, room => 56), pg_temp.req(57, -40, -39, room => 57))),
           ARRAY['LOCKED', 'STAY_OVER'], 'a stay that is over');
 
+-- Many conflicts: the next batch looks first.
+SELECT is(pg_temp.outcomes(pg_temp.req(58, 0, 1, room => 41), pg_temp.req(59, 0, 1, room => 59)),
+          '1 CONFLICT 41, 2 LOCKED 59', 'half of a batch meets somebody');
+SELECT is(pg_temp.free_batches(), '0', 'which is not many');
+SELECT is(pg_temp.outcomes(pg_temp.req(60, 0, 1, room => 41), pg_temp.req(61, 0, 1, room => 59), pg_temp.req(62, 0, 1, room => 62)),
+          '1 CONFLICT 41, 2 CONFLICT 59, 3 LOCKED 62', 'two of three do');
+SELECT is(pg_temp.free_batches(), '-1', 'which is');
+SELECT set_config('test.free_batches', '-1', true) \gset
+SELECT is(pg_temp.outcomes(pg_temp.req(60, 0, 1, room => 41), pg_temp.req(61, 0, 1, room => 59)),
+          '1 CONFLICT 41, 2 CONFLICT 59', 'all of a batch that looks first meet somebody');
+SELECT is(pg_temp.free_batches(), '-1', 'and so will the next');
+SELECT is((SELECT array_agg(outcome || coalesce(' ' || pg_temp.n(id), '') ORDER BY ordinal) FROM pg_temp.lock(
+              pg_temp.req(60, 0, 1, room => 41), pg_temp.req(59, 0, 1, room => 59), pg_temp.req(62, 0, 1, room => 41),
+              pg_temp.req(63, 0, 2, room => 63), pg_temp.req(64, 1, 3, room => 63), pg_temp.req(65, -40, -39, room => 41))),
+          ARRAY['CONFLICT 41', 'LOCKED 59', 'CONFLICT 41', 'LOCKED 63', 'CONFLICT 63', 'STAY_OVER'],
+          'a new lock, a known id that stays, one that would move to a taken place, two for one room, a stay that is over');
+SELECT is(pg_temp.free_batches(), '0', 'less than half of which met somebody at once');
+UPDATE inventory_locks_shadow SET expires_at = clock_timestamp() WHERE id = pg_temp.u(63);
+SELECT is(pg_temp.outcomes(pg_temp.req(66, 0, 2, room => 63), pg_temp.req(67, 0, 1, room => 41), pg_temp.req(68, 0, 1, room => 59)),
+          '1 LOCKED 66, 2 CONFLICT 41, 3 CONFLICT 59', 'the place of an expired lock');
+SELECT is(pg_temp.free_batches(), '-1', 'among conflicts');
+SELECT is(pg_temp.outcomes(pg_temp.req(69, 0, 2, room => 69)), '1 LOCKED 69', 'nobody is in the way');
+SELECT is(pg_temp.free_batches(), '0', 'and that is what is known then');
+
 -- One lock, with hope.
-CREATE FUNCTION pg_temp.lock_one(n integer, room integer, from_day numeric)
+CREATE FUNCTION pg_temp.lock_one(n integer, room integer, from_day numeric, free integer DEFAULT 4)
 RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE
     v_answers text;
 BEGIN
-    PERFORM set_config('availability_guard.free_batches', '4', false);
+    PERFORM set_config('availability_guard.free_batches', free::text, false);
     SELECT string_agg(a.outcome || coalesce(' ' || pg_temp.n(a.id), ''), ', ') INTO v_answers
     FROM guard.lock_one_brief(pg_temp.u(1), pg_temp.u(n), pg_temp.u(n), NULL, NULL, pg_temp.u(1),
                               pg_temp.u(room), pg_temp.day(from_day),
@@ -55,7 +80,8 @@ BEGIN
 END
 $$;
 SELECT is(pg_temp.lock_one(70, 70, 0), 'LOCKED, then 4', 'one new lock');
-SELECT is(pg_temp.lock_one(71, 70, 0), 'CONFLICT 70, then 0', 'somebody is in the way');
+SELECT is(pg_temp.lock_one(71, 70, 0), 'CONFLICT 70, then -1', 'somebody is in the way');
+SELECT is(pg_temp.lock_one(71, 70, 0, -1), 'CONFLICT 70, then -1', 'and still is');
 SELECT is(pg_temp.lock_one(70, 70, 3), 'LOCKED 70, then 0', 'a known id moves');
 SELECT is(pg_temp.lock_one(71, 70, 0), 'LOCKED, then 4', 'the place that it has left is free');
 SELECT is(pg_temp.lock_one(72, 72, -40), 'STAY_OVER, then 0', 'a stay that is over');

@@ -53,10 +53,10 @@ class Request:
 class Session:
     """One connection as the service's role. begin() and end(): a transaction of several calls.
 
-    One that hopes takes each batch for one of many without a conflict."""
+    free: what it takes for guard.free_batches before each batch, if not what it has seen."""
 
-    def __init__(self, database, user=None, hopes=False, **changes):
-        self._hopes = hopes
+    def __init__(self, database, user=None, free=None, **changes):
+        self._free = free
         self._connection = scratch.connect(database, **changes)
         self._cursor = self._connection.cursor(cursor_factory=psycopg2.extras.NamedTupleCursor)
         self.pid = self._connection.get_backend_pid()
@@ -71,8 +71,9 @@ class Session:
 
     def lock(self, *requests):
         """Answers by ordinal."""
-        if self._hopes:
-            self.execute("SET availability_guard.free_batches = 4")
+        if self._free is not None:
+            self.execute("SELECT set_config('availability_guard.free_batches', %s, false)",
+                         [str(self._free)])
         answers = self.execute(_LOCK, _lock_arrays(requests))
         answers.sort(key=lambda a: a.ordinal)
         assert [a.ordinal for a in answers] == list(range(1, len(requests) + 1))

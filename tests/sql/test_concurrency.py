@@ -23,8 +23,8 @@ def open_session(migrated, role):
     sessions = []
     lock = threading.Lock()
 
-    def make(user=role, hopes=False):
-        session = Session(migrated, user, hopes)
+    def make(user=role, free=None):
+        session = Session(migrated, user, free)
         with lock:
             sessions.append(session)
         return session
@@ -82,7 +82,7 @@ def run_batches(open_session, tally, rounds, others=(), **batches):
     lock = threading.Lock()
 
     def locker(number):
-        session, dice = open_session(hopes=number % 2 == 1), random.Random(number)
+        session, dice = open_session(free=(4, 0, -1)[number % 3]), random.Random(number)
         try:
             for _ in range(rounds):
                 batch = random_batch(dice, **batches)
@@ -363,6 +363,35 @@ def test_a_lock_waits_for_a_release_that_is_undone(open_session, owner):
     one.end("ROLLBACK")
     answer, = call.result()
     assert (answer.outcome, answer.id, answer.status) == ("CONFLICT", uuid.UUID(int=1), "ACTIVE")
+
+
+LONE_LOCK = ("SELECT a.* FROM set_config('availability_guard.free_batches', '4', false) AS hope,"
+             " guard.lock_one_brief(%(tenant)s, %(id)s, %(id)s, NULL, NULL, %(room)s, %(room)s,"
+             " %(start)s, %(end)s, 60, 'TEST', NULL, NULL) AS a")
+
+
+@pytest.mark.parametrize("lock", [
+    lambda session: session.lock(Request(2, 1, 3, room=1), Request(3, 0, 1, room=3)),
+    lambda session: session.execute(LONE_LOCK, {
+        "tenant": TENANTS[0], "id": uuid.UUID(int=2), "room": uuid.UUID(int=1), "start": day(1),
+        "end": day(3)}),
+], ids=["batch", "lone"])
+def test_a_lock_in_hope_gives_way_to_a_write_by_hand(open_session, lock):
+    """Such a session takes no turns: it changes a row, waits for the one that is in its way
+    already, and is waited for. Hope ends then; the lock is refused, as it is with care."""
+    one, two = open_session(user=None), open_session(free=4)
+    two.lock(Request(1, 0, 2, room=1))
+    by_hand = "UPDATE inventory_locks_shadow SET expires_at = expires_at + interval '1 second'"
+    one.execute("SET deadlock_timeout = '1 h'")
+    one.begin()
+    one.execute(by_hand)
+    call = Background(one, two, lambda: lock(two))
+    call.wait_blocked()
+    one.execute(by_hand)
+    one.end()
+    answer, *rest = call.result()
+    assert (answer.outcome, answer.id) == ("CONFLICT", uuid.UUID(int=1))
+    assert [each.outcome for each in rest] == ["LOCKED"] * len(rest)
 
 
 def test_grants_of_a_resource_take_turns(open_session, owner):
