@@ -1,10 +1,11 @@
 """Cost as the table grows: the same load on tables of several sizes.
 
 The locks lie on a grid over 100,000 rooms and ten years; new ones land between them and meet
-nobody, conflicts meet one at a random place. After a checkpoint PostgreSQL puts each page that is touched for the
-first time into its log as a whole. In a small table that is over at once; in a large one it takes
-minutes under load, and then it is over until the next checkpoint. So new locks are measured in
-both states: at the dearest moment, right after a checkpoint, and when a large table has settled.
+nobody, conflicts meet one at a random place. After a checkpoint PostgreSQL puts each page that is
+touched for the first time into its log as a whole. In a small table that is over at once; in a
+large one it takes minutes under load, and then it is over until the next checkpoint. So new locks
+are measured in both states: at the dearest moment, right after a checkpoint, and when a large
+table has settled.
 """
 
 import itertools

@@ -39,10 +39,10 @@ ALTER TABLE public.inventory_locks_shadow
                             room_type_id WITH =, tenant_id WITH =)
         WHERE (status = 'ACTIVE' AND room_id IS NULL);
 
--- Active locks that overlap this place, but for the lock p_except itself. What the indexes are asked for
--- is computed once (a null key finds nothing, and costs nothing), and before: as parts of a condition it
--- would count as costs of its index, and on an empty table the planner would prefer another
--- one, and keep it when the table has grown.
+-- Active locks that overlap this place, but for the lock p_except itself. What the indexes are asked
+-- for is computed once, and before (a null key finds nothing, and costs nothing): as parts of a
+-- condition it would count as costs of its index, and on an empty table the planner would prefer
+-- another one, and keep it when the table has grown.
 CREATE OR REPLACE FUNCTION guard.in_the_way(
     p_tenant uuid, p_type uuid, p_room uuid,
     p_start timestamptz, p_end timestamptz, p_except uuid)

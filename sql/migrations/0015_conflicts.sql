@@ -3,6 +3,9 @@
 --
 -- What a session knows of its last calls (guard.free_batches, since 0010): how many of them in a row
 -- met nobody, or -1 when more than half of the last one's requests met somebody.
+--
+-- And a plain INSERT, as it is tried in hope, also gives way where somebody changes the row in its way
+-- without taking turns (by hand): the two would wait for each other, and the call would fail.
 
 -- Answers to those of a batch (p_of: their places in the arrays) for whom there is no row yet, and in
 -- whose way an active lock is that has not expired at p_at: the oldest such lock.
