@@ -4,6 +4,8 @@
 -- What a session knows of its last calls (guard.free_batches, since 0010): how many of them in a row
 -- met nobody, or -1 when more than half of the last one's requests met somebody.
 --
+-- Who looks first does not wait for a release that is under way, but is refused.
+--
 -- And a plain INSERT, as it is tried in hope, also gives way where somebody changes the row in its way
 -- without taking turns (by hand): the two would wait for each other, and the call would fail.
 
@@ -155,22 +157,18 @@ BEGIN
     END IF;
     IF v_granted = cardinality(p_ids) THEN
         v_next := least(v_free + 1, guard.free_batches_enough());
-        IF v_next <> v_free THEN
-            PERFORM set_config('availability_guard.free_batches', v_next::text, false);
-        END IF;
-        RETURN;
+    ELSE
+        -- The usual reason: somebody else holds the place.
+        FOR v_answer IN
+            SELECT * FROM guard.conflicts(v_new, v_now, p_tenants, p_ids, p_types, p_rooms,
+                                          p_starts, p_ends)
+        LOOP
+            RETURN NEXT v_answer;
+            v_new := array_remove(v_new, v_answer.ordinal);
+            v_met := v_met + 1;
+        END LOOP;
+        v_next := CASE WHEN 2 * v_met > cardinality(p_ids) THEN -1 ELSE 0 END;
     END IF;
-
-    -- The usual reason: somebody else holds the place.
-    FOR v_answer IN
-        SELECT * FROM guard.conflicts(v_new, v_now, p_tenants, p_ids, p_types, p_rooms,
-                                      p_starts, p_ends)
-    LOOP
-        RETURN NEXT v_answer;
-        v_new := array_remove(v_new, v_answer.ordinal);
-        v_met := v_met + 1;
-    END LOOP;
-    v_next := CASE WHEN 2 * v_met > cardinality(p_ids) THEN -1 ELSE 0 END;
     IF v_next <> v_free THEN
         PERFORM set_config('availability_guard.free_batches', v_next::text, false);
     END IF;
@@ -256,10 +254,8 @@ BEGIN
     v_token := nextval('guard.fencing_token');
     v_expires := guard.expires_at(v_now, p_ttl, p_end);
     v_free := guard.free_batches();
-    IF p_end <= v_now THEN
-        v_granted := 0;
-    ELSIF v_free < 0 THEN
-        v_granted := 0; -- the last one met somebody: the batch looks who is there first
+    IF p_end <= v_now OR v_free < 0 THEN
+        v_granted := 0; -- the batch looks who is there first
     ELSIF v_free >= guard.free_batches_enough() THEN
         BEGIN
             INSERT INTO public.inventory_locks_shadow

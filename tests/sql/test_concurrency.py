@@ -378,17 +378,35 @@ def test_a_lock_waits_for_a_release_that_is_undone(open_session, owner):
     assert (answer.outcome, answer.id, answer.status) == ("CONFLICT", uuid.UUID(int=1), "ACTIVE")
 
 
-LONE_LOCK = ("SELECT a.* FROM set_config('availability_guard.free_batches', '4', false) AS hope,"
+LONE_LOCK = ("SELECT a.* FROM set_config('availability_guard.free_batches', %(free)s, false) AS f,"
              " guard.lock_one_brief(%(tenant)s, %(id)s, %(id)s, NULL, NULL, %(room)s, %(room)s,"
              " %(start)s, %(end)s, 60, 'TEST', NULL, NULL) AS a")
 
 
-@pytest.mark.parametrize("lock", [
-    lambda session: session.lock(Request(2, 1, 3, room=1), Request(3, 0, 1, room=3)),
-    lambda session: session.execute(LONE_LOCK, {
-        "tenant": TENANTS[0], "id": uuid.UUID(int=2), "room": uuid.UUID(int=1), "start": day(1),
-        "end": day(3)}),
-], ids=["batch", "lone"])
+def lock_in_a_batch(session, _free):
+    return session.lock(Request(2, 1, 3, room=1), Request(3, 0, 1, room=3))
+
+
+def lock_alone(session, free):
+    return session.execute(LONE_LOCK, {
+        "free": str(free), "tenant": TENANTS[0], "id": uuid.UUID(int=2), "room": uuid.UUID(int=1),
+        "start": day(1), "end": day(3)})
+
+
+@pytest.mark.parametrize("lock", [lock_in_a_batch, lock_alone])
+def test_who_looks_first_does_not_wait_for_a_release(open_session, lock):
+    one, two = open_session(), open_session(free=-1)
+    one.lock(Request(1, 0, 2, room=1))
+    one.begin()
+    one.release((TENANTS[0], uuid.UUID(int=1)))
+    two.execute("SET lock_timeout = '5 s'")
+    answer, *rest = lock(two, -1)
+    assert (answer.outcome, answer.id, answer.status) == ("CONFLICT", uuid.UUID(int=1), "ACTIVE")
+    assert [each.outcome for each in rest] == ["LOCKED"] * len(rest)
+    one.end()
+
+
+@pytest.mark.parametrize("lock", [lock_in_a_batch, lock_alone])
 def test_a_lock_in_hope_gives_way_to_a_write_by_hand(open_session, lock):
     """Such a session takes no turns: it changes a row, waits for the one that is in its way
     already, and is waited for. Hope ends then; the lock is refused, as it is with care."""
@@ -398,7 +416,7 @@ def test_a_lock_in_hope_gives_way_to_a_write_by_hand(open_session, lock):
     one.execute("SET deadlock_timeout = '1 h'")
     one.begin()
     one.execute(by_hand)
-    call = Background(one, two, lambda: lock(two))
+    call = Background(one, two, lambda: lock(two, 4))
     call.wait_blocked()
     one.execute(by_hand)
     one.end()
