@@ -2,7 +2,7 @@
 #include "kafka/consumer.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,14 +19,15 @@
 /* After a commit that failed. */
 #define COMMIT_PAUSE_MS 500
 
+/* More than the names of all strategies that librdkafka has. */
+#define STRATEGY_MAX 512
+
 /* How long Kafka may take to say where a topic ends. */
 #define ASK_MS 10000
 
 /* A member that died holds up its whole group for a session. Little is fetched ahead: it would only
  * wait here. Bytes bound it, not messages: where so many are there librdkafka 2.0 asks for more
- * only a second later. The default of librdkafka for how topics are assigned (range) is kept: the
- * incremental way, which KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY can choose, has hung in
- * versions of it.
+ * only a second later.
  */
 static const struct kafka_property defaults[] = {
     {"session.timeout.ms", "10000"},
@@ -52,15 +53,9 @@ static const struct kafka_wishes wishes = {defaults, fixed};
 
 /* --- partitions ---------------------------------------------------------------------------- */
 
-static void remove_listed(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    for (int i = 0; i < list->cnt; i++)
-        partitions_remove(&c->partitions, list->elems[i].partition);
-}
-
 static void add_listed(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
-        if (partitions_find(&c->partitions, list->elems[i].partition) == NULL &&
-            !partitions_add(&c->partitions, list->elems[i].partition, INT64_MAX)) {
+        if (!partitions_add(&c->partitions, list->elems[i].partition, INT64_MAX)) {
             log_error("out of memory");
             c->failed = true;
         }
@@ -69,45 +64,18 @@ static void add_listed(struct consumer *c, const rd_kafka_topic_partition_list_t
 
 /* --- rebalances ---------------------------------------------------------------------------- */
 
-static bool is_incremental(const struct consumer *c) {
-    return strcmp(rd_kafka_rebalance_protocol(c->client), "COOPERATIVE") == 0;
-}
-
-static void tell_error(rd_kafka_error_t *error) {
-    if (error == NULL)
-        return;
-    log_error("kafka: %s", rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
-}
-
-static void answer_assign(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    if (is_incremental(c))
-        tell_error(rd_kafka_incremental_assign(c->client, list));
-    else
-        (void)rd_kafka_assign(c->client, list);
-}
-
-static void answer_revoke(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    if (is_incremental(c))
-        tell_error(rd_kafka_incremental_unassign(c->client, list));
-    else
-        (void)rd_kafka_assign(c->client, NULL);
-}
-
-/* The partitions that were to go do so now, ready or not. */
+/* The partitions go now, ready or not. */
 static void let_go(struct consumer *c) {
-    rd_kafka_topic_partition_list_t *list = c->owed;
-    c->owed = NULL;
-    remove_listed(c, list);
-    answer_revoke(c, list);
-    log_info("%d partitions have gone to the group", list->cnt);
-    rd_kafka_topic_partition_list_destroy(list);
+    c->owed = false;
+    log_info("%d partitions have gone to the group", c->partitions.count);
+    partitions_clear(&c->partitions);
+    (void)rd_kafka_assign(c->client, NULL);
 }
 
-static void begin_leaving(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    for (int i = 0; i < list->cnt; i++) {
-        struct partition *p = partitions_find(&c->partitions, list->elems[i].partition);
-        if (p == NULL || p->leaving)
+static void begin_leaving(struct consumer *c) {
+    for (int i = 0; i < c->partitions.count; i++) {
+        struct partition *p = c->partitions.items[i];
+        if (p->leaving)
             continue;
         p->leaving = true;
         c->owner.leaving(c->owner.context, p);
@@ -115,18 +83,17 @@ static void begin_leaving(struct consumer *c, const rd_kafka_topic_partition_lis
 }
 
 static void be_assigned(struct consumer *c, rd_kafka_topic_partition_list_t *list) {
-    if (!is_incremental(c))
-        partitions_clear(&c->partitions); /* the list is all there is */
+    partitions_clear(&c->partitions);
     add_listed(c, list);
-    answer_assign(c, list);
+    (void)rd_kafka_assign(c->client, list);
     if (c->paused)
         (void)rd_kafka_pause_partitions(c->client, list);
     log_info("%d partitions have come from the group", list->cnt);
 }
 
-static void be_revoked(struct consumer *c, const rd_kafka_topic_partition_list_t *list) {
-    c->owed = rd_kafka_topic_partition_list_copy(list);
-    begin_leaving(c, list);
+static void be_revoked(struct consumer *c) {
+    c->owed = true;
+    begin_leaving(c);
     const bool lost = rd_kafka_assignment_lost(c->client) != 0;
     if (lost)
         log_warn("the group has given our partitions to others: what was under way is finished");
@@ -134,16 +101,17 @@ static void be_revoked(struct consumer *c, const rd_kafka_topic_partition_list_t
     c->owed_until = at_once ? mono_now() : mono_after_ms(mono_now(), CONSUMER_LEAVE_MS);
 }
 
-/* Called in the poller's thread, from rd_kafka_consumer_poll(). */
+/* Called in the poller's thread, from rd_kafka_consumer_poll(). The list is always of all that this
+ * member is to have, or has had: see is_incremental(). */
 static void take_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t error,
                            rd_kafka_topic_partition_list_t *list, void *opaque) {
     struct consumer *c = opaque;
-    if (c->owed != NULL) /* before it was answered: librdkafka did not wait */
+    if (c->owed) /* before it was answered: librdkafka did not wait */
         let_go(c);
     if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         be_assigned(c, list);
     } else if (error == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-        be_revoked(c, list);
+        be_revoked(c);
     } else {
         log_error("kafka: the group: %s", rd_kafka_err2str(error));
         partitions_clear(&c->partitions);
@@ -360,13 +328,13 @@ void consumer_tick(struct consumer *c, mono_time now) {
         c->next_poll = mono_after_ms(now, POLL_EVERY_MS);
     }
     commit(c, now);
-    if (c->owed != NULL && (is_ready_to_go(c) || !mono_is_before(now, c->owed_until)))
+    if (c->owed && (is_ready_to_go(c) || !mono_is_before(now, c->owed_until)))
         let_go(c);
 }
 
 mono_time consumer_deadline(const struct consumer *c) {
     mono_time due = c->next_poll;
-    if (c->owed != NULL)
+    if (c->owed)
         due = mono_earlier(due, c->owed_until);
     if (is_held(c))
         due = mono_earlier(due, c->pause_at);
@@ -377,11 +345,28 @@ mono_time consumer_deadline(const struct consumer *c) {
 
 /* --- beginning and end --------------------------------------------------------------------- */
 
+/* A member of an incremental rebalance (KIP-429) goes on with its partitions, and commits. A commit
+ * waits on the connection behind the member's own JoinGroup, then has the generation before, and
+ * librdkafka before 2.10 takes the refusal for the loss of all partitions and begins the rebalance
+ * anew, round after round: https://github.com/confluentinc/librdkafka/issues/4059. */
+static bool is_incremental(const rd_kafka_conf_t *config) {
+    char value[STRATEGY_MAX] = "";
+    size_t size = sizeof value;
+    return rd_kafka_conf_get(config, "partition.assignment.strategy", value, &size) !=
+               RD_KAFKA_CONF_OK ||
+           strstr(value, "cooperative") != NULL;
+}
+
 static rd_kafka_conf_t *configure(const struct settings *settings, const char *group, char *error) {
     rd_kafka_conf_t *config = kafka_config_new(settings, environ, &wishes, error);
     if (config == NULL)
         return NULL;
-    if (rd_kafka_conf_set(config, "group.id", group, error, KAFKA_ERROR_MAX) == RD_KAFKA_CONF_OK)
+    if (is_incremental(config))
+        (void)snprintf(error, KAFKA_ERROR_MAX,
+                       "KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY: not cooperative-sticky, "
+                       "which upsets a group whose members commit their offsets themselves");
+    else if (rd_kafka_conf_set(config, "group.id", group, error, KAFKA_ERROR_MAX) ==
+             RD_KAFKA_CONF_OK)
         return config;
     rd_kafka_conf_destroy(config);
     return NULL;
@@ -516,11 +501,15 @@ bool consumer_read_to_end(struct consumer *c, struct poller *poller,
 void consumer_close(struct consumer *c) {
     if (c->close_queue != NULL)
         return;
-    if (c->owed != NULL)
+    if (c->owed)
         let_go(c);
     c->close_queue = rd_kafka_queue_new(c->client);
     wakeup_attach(&c->wakeup, c->close_queue);
-    tell_error(rd_kafka_consumer_close_queue(c->client, c->close_queue));
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->client, c->close_queue);
+    if (error == NULL)
+        return;
+    log_error("kafka: %s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
 }
 
 bool consumer_is_closed(const struct consumer *c) {
@@ -528,7 +517,7 @@ bool consumer_is_closed(const struct consumer *c) {
 }
 
 void consumer_exit(struct consumer *c) {
-    if (c->owed != NULL)
+    if (c->owed)
         let_go(c); /* librdkafka does not end before it is answered */
     partitions_clear(&c->partitions);
     if (c->close_queue != NULL) {

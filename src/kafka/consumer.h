@@ -48,7 +48,7 @@ struct consumer {
     struct consumer_owner owner;
     const char *topic;
     struct partitions partitions;
-    rd_kafka_topic_partition_list_t *owed; /* a rebalance to answer when these are ready to go */
+    bool owed; /* a rebalance is to be answered, when the partitions are ready to go */
     mono_time owed_until;
     mono_time next_poll; /* the group wants to see us, even if nothing comes */
     mono_time next_commit;

@@ -53,18 +53,12 @@ bool partition_is_dirty(const struct partition *p) {
 
 /* --- all of them --------------------------------------------------------------------------- */
 
-/* Its index, or -1. */
-static int index_of(const struct partitions *all, int32_t number) {
+struct partition *partitions_find(const struct partitions *all, int32_t number) {
     for (int i = 0; i < all->count; i++) {
         if (all->items[i]->number == number)
-            return i;
+            return all->items[i];
     }
-    return -1;
-}
-
-struct partition *partitions_find(const struct partitions *all, int32_t number) {
-    const int i = index_of(all, number);
-    return i < 0 ? NULL : all->items[i];
+    return NULL;
 }
 
 /* Makes room for one more. */
@@ -94,23 +88,15 @@ bool partitions_add(struct partitions *all, int32_t number, int64_t end) {
     return true;
 }
 
-static void remove_at(struct partitions *all, int i) {
-    struct partition *p = all->items[i];
+static void partition_free(struct partition *p) {
     while (!TAILQ_EMPTY(&p->places))
         leave_row(TAILQ_FIRST(&p->places));
-    all->items[i] = all->items[--all->count];
     free(p);
 }
 
-void partitions_remove(struct partitions *all, int32_t number) {
-    const int i = index_of(all, number);
-    if (i >= 0)
-        remove_at(all, i);
-}
-
 void partitions_clear(struct partitions *all) {
-    while (all->count > 0)
-        remove_at(all, all->count - 1);
+    for (int i = 0; i < all->count; i++)
+        partition_free(all->items[i]);
     free(all->items);
     memset(all, 0, sizeof *all);
 }

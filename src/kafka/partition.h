@@ -69,10 +69,7 @@ struct partition *partitions_find(const struct partitions *all, int32_t number);
 /* One with that end (INT64_MAX: none). False when out of memory. */
 MUST_CHECK bool partitions_add(struct partitions *all, int32_t number, int64_t end);
 
-/* Frees the partition with this number, if it is there; its places belong to none then. */
-void partitions_remove(struct partitions *all, int32_t number);
-
-/* Frees all. */
+/* Frees all; their places belong to none then. */
 void partitions_clear(struct partitions *all);
 
 #endif

@@ -458,6 +458,8 @@ def test_disabled_it_waits_for_its_end(alone, name):
 @pytest.mark.parametrize("settings, error", [
     ({"INVENTORY_EVENTS_DLQ_TOPIC": "x", "COMMAND_CENTER_TOPIC": "x"}, "must not be the same"),
     ({"KAFKA_PROPERTY_ENABLE_AUTO_COMMIT": "true"}, "KAFKA_PROPERTY_ENABLE_AUTO_COMMIT"),
+    ({"KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY": "cooperative-sticky"},
+     "KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY"),
     ({"COMMANDS_BATCH": "0"}, "COMMANDS_BATCH"),
 ])
 def test_settings_are_checked(house, settings, error):

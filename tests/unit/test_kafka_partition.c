@@ -115,13 +115,9 @@ START_TEST(a_set_of_partitions) {
     ck_assert_int_eq(partition_position(seventh), -1);
     const rd_kafka_message_t message = {.offset = 3};
     place_take(&place, seventh, &message);
-    partitions_remove(&all, 21);
+    partitions_clear(&all);
     ck_assert_ptr_null(place.partition);
     ck_assert_ptr_null(partitions_find(&all, 21));
-    partitions_remove(&all, 21);
-    ck_assert_int_eq(all.count, 39);
-    ck_assert_int_eq(partitions_find(&all, 117)->number, 117);
-    partitions_clear(&all);
     ck_assert_int_eq(all.count, 0);
     ck_assert(partitions_add(&all, 1, INT64_MAX));
     partitions_clear(&all);
