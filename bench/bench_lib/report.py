@@ -145,10 +145,13 @@ def floor_text(result):
     if lone:
         mean = Spread.of(run["mean_ms"] for run in lone)
         text += f" One client alone: {spread(mean)} ms a lock"
-        both = [run["mean_ms"] / results.lone_floor(pair)["mean_ms"]
+        both = [(run, results.lone_floor(pair))
                 for pair, run in results.runs_of(result, ("headline", 1))]
         if both:
-            text += f"; the service with one client takes {spread(Spread.of(both))} times as long"
+            mean, middle = (Spread.of(run[what] / alone[what] for run, alone in both)
+                            for what in ("mean_ms", "p50_ms"))
+            text += (f"; the service with one client takes {spread(mean)} times as long,"
+                     f" by its p50 {spread(middle)} times")
         text += "."
     return text
 

@@ -50,7 +50,7 @@ def test_ratios_are_of_the_same_pair(result):
 
 def test_the_floor_is_the_better_crowd(result):
     assert "Floor: 10,000 (8,000 to 10,000) locks/s" in report.floor_text(result)
-    assert "takes 8.00 times as long" in report.floor_text(result)
+    assert "takes 8.00 times as long, by its p50 10.00 times" in report.floor_text(result)
 
 
 def test_the_report_says_where_and_how(result):
