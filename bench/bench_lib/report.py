@@ -148,10 +148,10 @@ def floor_text(result):
         both = [(run, results.lone_floor(pair))
                 for pair, run in results.runs_of(result, ("headline", 1))]
         if both:
-            mean, middle = (Spread.of(run[what] / alone[what] for run, alone in both)
-                            for what in ("mean_ms", "p50_ms"))
-            text += (f"; the service with one client takes {spread(mean)} times as long,"
-                     f" by its p50 {spread(middle)} times")
+            by_mean, by_p50 = (Spread.of(run[what] / alone[what] for run, alone in both)
+                               for what in ("mean_ms", "p50_ms"))
+            text += (f"; the service with one client takes {spread(by_mean)} times as long,"
+                     f" by its p50 {spread(by_p50)} times")
         text += "."
     return text
 

@@ -497,6 +497,15 @@ def test_a_wrong_setting_is_named_and_not_shown(house, variable, value):
         assert not done.stdout
 
 
+def test_cooperative_rebalances_are_refused(house):
+    variable = "KAFKA_PROPERTY_PARTITION_ASSIGNMENT_STRATEGY"
+    notifier = house.notifier("cooperative", **{variable: "cooperative-sticky"})
+    done = subprocess.run([*notifier.command, "-n"], env=notifier.env, text=True,
+                          capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert variable in done.stderr and not done.stdout
+
+
 def test_options(house):
     notifier = house.notifier("options")
 
