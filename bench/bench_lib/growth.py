@@ -82,18 +82,21 @@ def measure(bed, grid, seconds, tell):
     return found
 
 
-def run(bed, sizes, rounds, seconds, result, tell, save):
+def run(beds, sizes, rounds, seconds, result, tell, save):
     """Fills result["sizes"]; tell(text or measurement) and save() while it goes.
 
-    The rounds of a size follow each other: the sizes cannot alternate, because a table of millions
-    is not made in a moment. The floor of each size tells how fast the machine was then."""
+    A table of millions is not made in a moment, so each size has a database of its own (beds), and
+    the sizes take turns: a machine that is slower for some minutes is so for all of them."""
     result["sizes"] = []
-    grid = Grid(bed.tables)
-    for size in sizes:
+    grids = []
+    for bed, size in zip(beds, sizes):
         tell(f"growing to {size:,} locks")
-        grid.grow(size)
-        entry = {"locks": size, "bytes": bed.tables.sizes(), "pairs": []}
-        result["sizes"].append(entry)
-        for _ in range(rounds):
+        rows.run(bed, rows.HEADLINE, NEW.clients[-1], 1)
+        grids.append(Grid(bed.tables))
+        grids[-1].grow(size)
+        result["sizes"].append({"locks": size, "bytes": bed.tables.sizes(), "pairs": []})
+    for _ in range(rounds):
+        for bed, grid, entry in zip(beds, grids, result["sizes"]):
+            tell(f"{grid.size:,} locks")
             entry["pairs"].append(measure(bed, grid, seconds, tell))
             save()

@@ -10,27 +10,44 @@ TITLES = {"new": "new locks", "fresh": "new locks right after a checkpoint",
           "conflicts": "conflicts"}
 
 
-def median(size, key, name):
-    return Spread.of(run[name] for _, run in results.runs_of(size, key)).median
+def figures(size, key, name):
+    """One for each pair."""
+    return [run[name] for _, run in results.runs_of(size, key)]
 
 
-def floor_rate(size):
-    return Spread.of(map(results.floor_of, size["pairs"])).median
+def floor_rates(size):
+    return [results.floor_of(pair) for pair in size["pairs"]]
 
 
 def floor_lone(size):
-    return Spread.of(results.lone_floor(pair)["p50_ms"] for pair in size["pairs"]).median
+    return [results.lone_floor(pair)["p50_ms"] for pair in size["pairs"]]
 
 
-def growth_of(sizes, read):
-    """The figure of each size, and how often it is that of the smallest."""
-    values = [read(size) for size in sizes]
-    return [(value, value / values[0] if values[0] else None) for value in values]
+def to_the_floor(size):
+    return [run["per_second"] / results.floor_of(pair)
+            for pair, run in results.runs_of(size, ("new", 64))]
+
+
+def multiples(values, first):
+    """How often they are those of the smallest size: of each pair, because its sizes were measured
+    within the same minutes."""
+    return Spread.of(value / small for value, small in zip(values, first))
+
+
+def _multiple(values, first):
+    times = multiples(values, first)
+    text = f"×{number(times.median, 2)}"
+    if len(values) > 1:
+        text += f", {number(times.least, 2)} to {number(times.most, 2)}"
+    return f"({text})"
 
 
 def _cells(sizes, read, show):
-    for (value, times), size in zip(growth_of(sizes, read), sizes):
-        yield show(value) if size is sizes[0] else f"{show(value)} (×{number(times, 2)})"
+    first = read(sizes[0])
+    for size in sizes:
+        values = read(size)
+        shown = show(Spread.of(values).median)
+        yield shown if size is sizes[0] else f"{shown} {_multiple(values, first)}"
 
 
 def table_of_costs(sizes):
@@ -42,14 +59,13 @@ def table_of_costs(sizes):
         what = f"{TITLES[key[0]]}, {key[1]} client{'s' * (key[1] > 1)}"
         if key[1] > 1:
             line(f"{what}: per second",
-                 lambda size, key=key: median(size, key, "per_second"), number)
+                 lambda size, key=key: figures(size, key, "per_second"), number)
         for name, title in (("p50_ms", "p50 ms"), ("p99_ms", "p99 ms")):
             line(f"{what}: {title}",
-                 lambda size, key=key, name=name: median(size, key, name), milliseconds)
-    line("floor: per second", floor_rate, number)
+                 lambda size, key=key, name=name: figures(size, key, name), milliseconds)
+    line("floor: per second", floor_rates, number)
     line("floor, 1 client: p50 ms", floor_lone, milliseconds)
-    line("new locks, 64 clients: ratio to the floor",
-         lambda size: median(size, ("new", 64), "per_second") / floor_rate(size),
+    line("new locks, 64 clients: ratio to the floor", to_the_floor,
          lambda value: number(value, 2))
     return table(("active locks", *(number(size["locks"]) for size in sizes)), lines)
 
@@ -59,12 +75,12 @@ def table_of_work(sizes):
     lines = []
     for name, title in (("nginx", "nginx"), ("guard", "guard"), ("postgres", "PostgreSQL")):
         lines.append((f"{title} µs", *_cells(
-            sizes, lambda size, name=name: Spread.of(
-                run["cpu_us"][name] for _, run in results.runs_of(size, ("new", 64))).median,
+            sizes, lambda size, name=name: [used[name] for used in figures(
+                size, ("new", 64), "cpu_us")],
             lambda value: number(value, 1))))
     for key, title in ((("new", 64), "WAL bytes"), (("fresh", 64), "WAL bytes after a checkpoint")):
         lines.append((title, *_cells(
-            sizes, lambda size, key=key: median(size, key, "wal_bytes"), number)))
+            sizes, lambda size, key=key: figures(size, key, "wal_bytes"), number)))
     return table(("a new lock, 64 clients", *(number(size["locks"]) for size in sizes)), lines)
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from . import results
+
 SOURCE = Path(__file__).resolve().parents[2]
 #: of the service's settings, what differs from run to run and says nothing
 PRIVATE = {"DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DATABASE_URL",
@@ -86,7 +88,7 @@ def chosen_settings(system):
 
 def header(kind, bed):
     """The start of a result: all that is not measured."""
-    return {"format": 1, "kind": kind,
+    return {"format": results.FORMAT, "kind": kind,
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "commit": commit(),
             "command": command(sys.argv),

@@ -1,12 +1,14 @@
 """More load than can be served: before it, during it, and at once after it.
 
 What "four times the load" is: the peak is what a crowd of 64 or 256 callers gets, each of whom
-waits for an answer before asking again. Then requests arrive at that rate, which shows what can be
-sustained, and at four times that rate, whether or not the last ones were answered, from as many
-kept connections as are given. There are two kinds of
+waits for an answer before asking again. Then requests arrive at four times that rate, whether or not
+the last ones were answered, from as many kept connections as are given. There are two kinds of
 callers: those who obey Retry-After and stay away for as long as it says, and those who don't and
 come again at once. The second kind shares the machine with what it attacks: what it costs to write
 its requests, and to read and refuse them, is taken from the work that is done.
+
+What is granted is compared with what the crowd of the peak gets in as long a time, right before and
+right after: a minute of load makes a large table of an empty one, and a large one is slower.
 """
 
 import random
@@ -29,18 +31,6 @@ def peak(bed, seconds):
     """{"clients", "per_second", ...}: the better of the crowds."""
     found = [rows.run(bed, rows.HEADLINE, clients, seconds) for clients in PEAK_CLIENTS]
     return max(found, key=lambda run: run["per_second"])
-
-
-def sustained(bed, load, rate, arguments):
-    """What is granted per second when requests arrive at the peak's rate from the generator of the
-    overload. They come one by one, not in crowds as answers leave, and that costs more of each."""
-    bed.tables.empty()
-    bed.tables.checkpoint()
-    found = load.run(bed, arguments.connections, True, [(rate, arguments.peak_seconds)],
-                     random.randrange(1, 1 << 31), lambda entry, pid: None)
-    check(bed, found)
-    phase = found["phases"][0]
-    return phase["granted"] / phase["seconds"]
 
 
 class Watch:
@@ -80,13 +70,11 @@ def offer(bed, load, best, arguments, obey):
         raise BenchFailed("a guard process has ended under the load")
     check(bed, found)
     peaks = memory.of_system(bed.system, bed.tables)
-    again = rows.load(bed, rows.HEADLINE, best["clients"], 3, [])
     return {"obey": obey, **found, "memory_kib": watch.memory,
             "peaks_kib": {part: sum(process[FIGURES[part][1]] for process in processes)
                           for part, processes in peaks.items()},
             "processors": watch.processors,
-            "checkpoints": bed.tables.marks().checkpoints - marks.checkpoints,
-            "peak_after": again}
+            "checkpoints": bed.tables.marks().checkpoints - marks.checkpoints}
 
 
 def check(bed, found):
@@ -106,20 +94,36 @@ def run(bed, load, arguments, result, save):
     result["peak"] = peak(bed, arguments.peak_seconds)
     print(f"peak: {result['peak']['per_second']:,.0f} locks/s with"
           f" {result['peak']['clients']} clients", flush=True)
-    result["sustained"] = sustained(bed, load, result["peak"]["per_second"], arguments)
-    print(f"arriving at that rate: {result['sustained']:,.0f} locks/s", flush=True)
-    result["runs"] = []
+    result["runs"], result["crowds"] = [], [crowd(bed, result["peak"], arguments)]
     for obey in (True, False):
         result["runs"].append(offer(bed, load, result["peak"], arguments, obey))
-        print(line(result, result["runs"][-1]), flush=True)
+        result["crowds"].append(crowd(bed, result["peak"], arguments))
+        print(line(result, len(result["runs"]) - 1), flush=True)
         save()
 
 
-def line(result, one):
+def crowd(bed, best, arguments):
+    """What the crowd of the peak gets in as long a time as the overload takes."""
+    return rows.run(bed, rows.HEADLINE, best["clients"], arguments.seconds)
+
+
+def sustained(result, index):
+    """What can be granted per second for as long as run number index: the mean of the crowds right
+    before and right after it."""
+    return statistics.mean(run["per_second"] for run in result["crowds"][index:index + 2])
+
+
+def granted(one):
+    """Per second of the overload."""
+    during = one["phases"][1]
+    return during["granted"] / during["seconds"]
+
+
+def line(result, index):
+    one = result["runs"][index]
     before, during, after = one["phases"]
-    share = during["granted"] / during["seconds"] / result["sustained"]
-    return (f"  {'obeying' if one['obey'] else 'stubborn'}: granted"
-            f" {during['granted'] / during['seconds']:,.0f}/s ({share:.0%} of what can be sustained), refused"
+    return (f"  {'obeying' if one['obey'] else 'stubborn'}: granted {granted(one):,.0f}/s"
+            f" ({granted(one) / sustained(result, index):.0%} of what a crowd gets), refused"
             f" {during['refused'] / during['seconds']:,.0f}/s, p99 of a refusal"
             f" {during['refused_p99_ms']:.0f} ms; p99 before"
             f" {before['granted_p99_ms']:.1f} ms, after {after['granted_p99_ms']:.1f} ms")

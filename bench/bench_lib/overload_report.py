@@ -1,7 +1,8 @@
 """The report of bench/overload."""
 
 from . import report
-from .overload import GROUPS, first_seconds, held_in, steady_rate, worst_second
+from .overload import (GROUPS, first_seconds, granted, held_in, steady_rate, sustained,
+                       worst_second)
 from .tabular import mebibytes, milliseconds, number, table
 
 BEGIN, END = "<!-- overload: begin -->", "<!-- overload: end -->"
@@ -21,23 +22,21 @@ def _share(part, whole):
 
 def table_of_load(result):
     """What became of the load, for both kinds of callers."""
-    peak, sustained = result["peak"]["per_second"], result["sustained"]
     lines = []
 
     def line(name, value):
         lines.append((name, *(value(one, one["phases"][1]) for one in result["runs"])))
+
+    def share(name, rate):
+        lines.append((name, *(_share(rate(one) or 0, sustained(result, index))
+                              for index, one in enumerate(result["runs"]))))
     line("arrivals per second", lambda _, during: _rate(during, "arrivals"))
     line("of them sent", lambda _, during: _share(during["arrivals"] - during["held"],
                                                   during["arrivals"]))
     line("granted per second", lambda _, during: _rate(during, "granted"))
-    line("of the sustained rate",
-         lambda _, during: _share(during["granted"] / during["seconds"], sustained))
-    line("of it, median second", lambda one, _: _share(steady_rate(one) or 0, sustained))
-    line("of it, worst second", lambda one, _: _share(worst_second(one) or 0, sustained))
-    line("of the peak", lambda _, during: _share(during["granted"] / during["seconds"], peak))
-    line("of the peak right after it, on the table as it is then",
-         lambda one, during: _share(during["granted"] / during["seconds"],
-                                    one["peak_after"]["per_second"]))
+    share("of what a crowd gets in as long a time", granted)
+    share("of it, median second", steady_rate)
+    share("of it, worst second", worst_second)
     line("refused per second", lambda _, during: _rate(during, "refused"))
     line("refused of what was answered", lambda _, during: _share(
         during["refused"], during["refused"] + during["granted"] + during["conflicts"]
@@ -93,11 +92,11 @@ def table_of_processors(result):
 
 
 def summary(result):
-    again = ", ".join(f"{run['peak_after']['per_second']:,.0f}" for run in result["runs"])
+    crowds = ", ".join(number(run["per_second"]) for run in result["crowds"])
     return "\n\n".join((
         f"Peak: {number(result['peak']['per_second'])} locks/s with"
-        f" {result['peak']['clients']} clients; right after each overload: {again}. Arriving at the"
-        f" peak's rate: {number(result['sustained'])} locks/s. Offered then:"
+        f" {result['peak']['clients']} clients. The same crowd for {result['seconds']} s, before,"
+        f" between and after the overloads: {crowds} locks/s. Offered:"
         f" {result['factor']:g} times the peak for {result['seconds']} s over"
         f" {number(result['connections'])} connections.",
         table_of_load(result), table_of_recovery(result), table_of_memory(result),

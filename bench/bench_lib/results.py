@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .failure import BenchFailed
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write(path, result):

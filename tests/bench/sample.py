@@ -25,7 +25,7 @@ def row_run(row, clients, per_second, **more):
 
 
 def header(kind):
-    return {"format": 1, "kind": kind, "date": "2031-05-06T07:08:09+00:00",
+    return {"format": 2, "kind": kind, "date": "2031-05-06T07:08:09+00:00",
             "commit": "0123456789ab", "command": f"bench/{kind} --build b",
             "machine": {"cpu": "Some <CPU> & more", "cores": 2, "memory_gib": 23.5,
                         "virtual": True, "kernel": "6.1.0", "system": "Debian GNU/Linux 12"},
@@ -75,8 +75,8 @@ def result_of_overload():
            "memory_kib": [{"phase": phase, "guard": 20480, "nginx": 30720 + phase * 1024,
                            "backends": 40960} for phase in range(3)],
            "peaks_kib": {"guard": 20480, "nginx": 40960, "backends": 40960},
-           "processors": [dict(CPU) for _ in range(3)],
-           "peak_after": row_run("headline", 64, 15_500)}
-    return {**header("overload"), "factor": 4.0, "connections": 3000, "sustained": 9000.0,
-            "peak": row_run("headline", 64, 16_000),
+           "processors": [dict(CPU) for _ in range(3)]}
+    return {**header("overload"), "factor": 4.0, "connections": 3000,
+            "peak": row_run("headline", 64, 500),
+            "crowds": [row_run("headline", 64, rate) for rate in (300, 400, 600)],
             "runs": [{**one, "obey": True}, {**one, "obey": False}]}

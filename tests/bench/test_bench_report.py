@@ -1,5 +1,6 @@
 """Reports, the chart, and the comparison of two results."""
 
+import copy
 import json
 import re
 import subprocess
@@ -138,6 +139,19 @@ def test_growth_is_told_as_multiples_of_the_smallest_size():
     assert "locks_nothing" not in text
 
 
+def test_growth_is_that_of_each_pair():
+    """The small table was slower in the second pair, and so was the large one."""
+    grown = result_of_growth()
+    for size, p50 in zip(grown["sizes"], (4.0, 5.0)):
+        pair = copy.deepcopy(size["pairs"][0])
+        for run in pair["rows"]:
+            run["p50_ms"] = p50
+        size["pairs"].append(pair)
+    text = growth_report.markdown(grown)
+    assert cells(text, "new locks, 64 clients: p50 ms")[1:] == [
+        "3.00", "4.00 (×1.38, 1.25 to 1.50)"]
+
+
 def test_reports_name_what_was_disturbed(result):
     assert "Disturbed" not in report.markdown(result)
     result["pairs"][0]["floor"][1]["cpu_us"]["other"] = 40.0
@@ -151,6 +165,8 @@ def test_reports_name_what_was_disturbed(result):
 def test_overload_tells_both_kinds_of_callers():
     text = overload_report.markdown(result_of_overload())
     assert cells(text, "granted per second")[1:] == ["350", "350"]
+    # the crowds before and after each: 300 and 400, 400 and 600
+    assert cells(text, "of what a crowd gets in as long a time")[1:] == ["100%", "70%"]
     assert cells(text, "of them sent")[1] == "90%"
     assert cells(text, "obey Retry-After: second 1 after")[0].endswith("second 1 after")
     assert cells(text, "obey Retry-After: nginx") == [

@@ -73,7 +73,7 @@ def test_overload_for_a_moment(bench):
         during = one["phases"][1]
         assert during["granted"] > 0
         assert during["no_retry_after"] == 0 and during["other"] == 0
-    assert "of the peak" in text
+    assert "of what a crowd gets" in text
 
 
 def test_commands(bench):
