@@ -6,7 +6,7 @@
 #define NOTIFIER_CALL_SPAN_H
 
 #include "base/clock.h"
-#include "notifier/outcome.h"
+#include "http/outcome.h"
 #include "trace/trace.h"
 
 /* Tells the span, until now, if its trace is sampled. tries: how many there were before. */

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "http/retry.h"
 #include "kafka/consume_span.h"
 #include "metrics/metrics.h"
 #include "notifier/call_span.h"
 #include "notifier/dispatch.h"
-#include "notifier/retry.h"
 #include "trace/tracing.h"
 
 static void review(struct delivery *d);

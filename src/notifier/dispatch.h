@@ -19,11 +19,11 @@
 #include "base/poller.h"
 #include "base/settings.h"
 #include "db/conninfo.h"
+#include "http/client.h"
 #include "kafka/consumer.h"
 #include "kafka/dead_letters.h"
 #include "notifier/delivery.h"
 #include "notifier/endpoint.h"
-#include "notifier/http.h"
 #include "notifier/ledger.h"
 #include "notifier/signer.h"
 

@@ -9,8 +9,8 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/timestamp.h"
+#include "http/retry.h"
 #include "metrics/metrics.h"
-#include "notifier/retry.h"
 
 /* The settings of a channel. */
 struct endpoint_settings {

@@ -13,10 +13,10 @@
 #include "base/id.h"
 #include "base/settings.h"
 #include "base/text.h"
+#include "http/client.h"
+#include "http/outcome.h"
 #include "notification/recipient.h"
 #include "notifier/breaker.h"
-#include "notifier/http.h"
-#include "notifier/outcome.h"
 #include "notifier/signer.h"
 
 /* Most calls of one webhook at the same time. */

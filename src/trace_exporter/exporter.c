@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "http/retry.h"
 #include "metrics/metrics.h"
-#include "notifier/retry.h"
 
 /* Pause before the first repetition; it doubles. */
 #define PAUSE_FIRST_MS 1000

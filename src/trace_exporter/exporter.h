@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/poller.h"
 #include "base/settings.h"
-#include "notifier/http.h"
+#include "http/client.h"
 #include "trace_exporter/inbox.h"
 #include "trace_exporter/otlp.h"
 #include "trace_exporter/span_queue.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "notifier/http.h"
+#include "http/client.h"
 #include "trace_exporter/key_values.h"
 
 #define SERVICE_NAME "service.name"

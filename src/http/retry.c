@@ -1,5 +1,5 @@
 /* retry.c: see retry.h. */
-#include "notifier/retry.h"
+#include "http/retry.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>

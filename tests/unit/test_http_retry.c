@@ -1,4 +1,4 @@
-#include "notifier/retry.h"
+#include "http/retry.h"
 
 #include <stdio.h>
 
@@ -86,7 +86,7 @@ START_TEST(reads_retry_after) {
 END_TEST
 
 Suite *unit_suite(void) {
-    Suite *suite = suite_create("notifier/retry");
+    Suite *suite = suite_create("http/retry");
     TCase *tests = tcase_create("retry");
     tcase_add_loop_test(tests, pause_is_within_bounds, 0, COUNT(pauses));
     tcase_add_test(tests, pauses_are_spread);

@@ -1,7 +1,7 @@
-/* http.c: see http.h. */
+/* client.c: see client.h. */
 #include <config.h>
 
-#include "notifier/http.h"
+#include "http/client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 
 #include "base/buffer.h"
 #include "base/log.h"
-#include "notifier/address.h"
-#include "notifier/retry.h"
+#include "http/address.h"
+#include "http/retry.h"
 
 /* A connection that nobody has used for this long is not used again. */
 #define CONNECTION_AGE_MAX_S 60L
@@ -102,9 +102,9 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *context, void *so
         (void)curl_multi_assign(http->multi, fd, NULL);
     } else if (s == NULL) {
         if (!add_socket(http, fd, events_of(what)))
-            log_error("a webhook's connection cannot be watched");
+            log_error("a connection cannot be watched");
     } else if (!poller_change(http->poller, &s->source, events_of(what))) {
-        log_error("a webhook's connection cannot be watched");
+        log_error("a connection cannot be watched");
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-#include "notifier/address.h"
+#include "http/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -100,7 +100,7 @@ START_TEST(refuses_other_kinds_of_addresses) {
 END_TEST
 
 Suite *unit_suite(void) {
-    Suite *suite = suite_create("notifier/address");
+    Suite *suite = suite_create("http/address");
     TCase *tests = tcase_create("address");
     tcase_add_loop_test(tests, refuses_what_is_not_public, 0, COUNT(privates));
     tcase_add_loop_test(tests, lets_the_internet_pass, 0, COUNT(publics));

@@ -1,5 +1,5 @@
 /*
- * outcome.h: what became of one webhook call, and what that means.
+ * outcome.h: what became of one call, and what that means.
  *
  *   2xx                                              delivered
  *   408, 425, 429, 5xx, no answer                    transient: try again
@@ -7,10 +7,10 @@
  *   the address is refused                           permanent
  *
  * A status counts as soon as all headers are in: what follows is not read for its meaning, and a
- * webhook that stalls in the middle of it has said what it had to say.
+ * server that stalls in the middle of it has said what it had to say.
  */
-#ifndef NOTIFIER_OUTCOME_H
-#define NOTIFIER_OUTCOME_H
+#ifndef HTTP_OUTCOME_H
+#define HTTP_OUTCOME_H
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -28,12 +28,12 @@ struct outcome {
     enum outcome_kind kind;
     /* Not delivered as far as we know, but the request was sent and may have been carried out. */
     bool uncertain;
-    /* The webhook has answered, and not that it is ill (5xx). */
+    /* The server has answered, and not that it is ill (5xx). */
     bool healthy;
     int64_t asked_ms;      /* the pause it asked for, or RETRY_NOT_ASKED */
     int status;            /* of the response; 0: there was none, or not all of its headers */
     struct text_span body; /* of the response, if it was to be kept; as long as done() runs */
-    char reason[64];       /* fit for logs and headers: no address, no text of the webhook */
+    char reason[64];       /* fit for logs and headers: no address, no text of the server */
 };
 
 /* What libcurl knows of a call that has ended. */

@@ -1,5 +1,5 @@
 /*
- * http.h: POSTs over HTTP and HTTPS, many at once, on the poller (libcurl's multi interface with
+ * client.h: POSTs over HTTP and HTTPS, many at once, on the poller (libcurl's multi interface with
  * sockets of its own choosing).
  *
  * Certificates are verified; only http and https are spoken, HTTP/1.1, and redirects are not
@@ -11,8 +11,8 @@
  *
  * libcurl resolves names in threads of its own; everything else is done in the poller's thread.
  */
-#ifndef NOTIFIER_HTTP_H
-#define NOTIFIER_HTTP_H
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "base/poller.h"
 #include "base/text.h"
-#include "notifier/outcome.h"
+#include "http/outcome.h"
 
 #define HTTP_BODY_MAX ((size_t)64 * 1024)
 #define HTTP_HEADERS_MAX ((size_t)64 * 1024)
@@ -46,7 +46,7 @@ struct http_request {
 /* Called from http_tick() or the poller, once for each call. */
 typedef void http_done(void *context, const struct outcome *outcome);
 
-/* Everything in here is private to http.c. */
+/* Everything in here is private to client.c. */
 struct http {
     struct poller *poller;
     CURLM *multi;

@@ -1,8 +1,8 @@
 /*
  * address.h: which addresses are not of the public internet.
  */
-#ifndef NOTIFIER_ADDRESS_H
-#define NOTIFIER_ADDRESS_H
+#ifndef HTTP_ADDRESS_H
+#define HTTP_ADDRESS_H
 
 #include <stdbool.h>
 #include <sys/socket.h>

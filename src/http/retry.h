@@ -1,8 +1,8 @@
 /*
  * retry.h: how long to wait before a call that failed is made again.
  */
-#ifndef NOTIFIER_RETRY_H
-#define NOTIFIER_RETRY_H
+#ifndef HTTP_RETRY_H
+#define HTTP_RETRY_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "base/attributes.h"
 
 /* The longest pause that grows by itself, unless the first one is longer, and the longest that a
- * webhook may ask for. */
+ * server may ask for. */
 #define RETRY_PAUSE_MAX_MS INT64_C(60000)
 #define RETRY_ASKED_MAX_MS INT64_C(120000)
 
@@ -20,7 +20,7 @@
 /*
  * The pause before the next try after `tries` (1 or more) that failed, in milliseconds: backoff_ms,
  * doubled with every try up to a bound, and up to a quarter more, by chance (any 32 random bits),
- * so that what failed together does not come back together. When the webhook asked for a pause, it
+ * so that what failed together does not come back together. When the server asked for a pause, it
  * gets at least that, within bounds.
  */
 int64_t retry_pause_ms(int64_t backoff_ms, int tries, int64_t asked_ms, uint32_t chance);

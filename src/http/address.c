@@ -1,5 +1,5 @@
 /* address.c: see address.h. */
-#include "notifier/address.h"
+#include "http/address.h"
 
 #include <netinet/in.h>
 #include <stddef.h>

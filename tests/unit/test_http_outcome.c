@@ -1,8 +1,8 @@
-#include "notifier/outcome.h"
+#include "http/outcome.h"
 
 #include <string.h>
 
-#include "notifier/retry.h"
+#include "http/retry.h"
 #include "unit.h"
 
 static const struct {
@@ -97,7 +97,7 @@ START_TEST(a_reason_is_cut) {
 END_TEST
 
 Suite *unit_suite(void) {
-    Suite *suite = suite_create("notifier/outcome");
+    Suite *suite = suite_create("http/outcome");
     TCase *tests = tcase_create("outcome");
     tcase_add_loop_test(tests, a_status_decides, 0, COUNT(statuses));
     tcase_add_test(tests, a_status_decides_even_if_the_rest_fails);

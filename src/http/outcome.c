@@ -1,10 +1,10 @@
 /* outcome.c: see outcome.h. */
-#include "notifier/outcome.h"
+#include "http/outcome.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "notifier/retry.h"
+#include "http/retry.h"
 
 static bool is_worth_repeating(long status) {
     return status == 408 || status == 425 || status == 429 || status >= 500;
