@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from . import chart, results
+from . import chart, lone, results
 from .spread import Spread
 from .tabular import mebibytes, milliseconds, number, spread, table
 
@@ -141,18 +141,13 @@ def table_of_memory(result):
 def floor_text(result):
     best = Spread.of(results.floor_of(pair) for pair in result["pairs"])
     text = (f"Floor: {spread(best, 0)} locks/s, the better of 8 and 32 clients of pgbench.")
-    lone = [run for run in map(results.lone_floor, result["pairs"]) if run]
-    if lone:
-        mean = Spread.of(run["mean_ms"] for run in lone)
-        text += f" One client alone: {spread(mean)} ms a lock"
-        both = [(run, results.lone_floor(pair))
-                for pair, run in results.runs_of(result, ("headline", 1))]
-        if both:
-            by_mean, by_p50 = (Spread.of(run[what] / alone[what] for run, alone in both)
-                               for what in ("mean_ms", "p50_ms"))
-            text += (f"; the service with one client takes {spread(by_mean)} times as long,"
-                     f" by its p50 {spread(by_p50)} times")
-        text += "."
+    turns = [turn for pair in result["pairs"] for turn in pair.get("lone", ())]
+    if turns:
+        by_p50, by_mean = (Spread.of(lone.ratios(turns, name)) for name in ("p50_ms", "mean_ms"))
+        p50 = Spread.of(turn["floor"]["p50_ms"] for turn in turns)
+        text += (f" One client alone, {len(turns)} turns: {spread(p50)} ms a lock by its p50; the"
+                 f" service with one client takes {spread(by_p50)} times as long, by the mean"
+                 f" {spread(by_mean)} times.")
     return text
 
 

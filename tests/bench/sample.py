@@ -40,7 +40,9 @@ def result_of_run(factor=1.0):
     for floor in (10_000, 8_000):
         pairs.append({"floor": [floor_run(1, 4_000), floor_run(8, floor), floor_run(32, 7_000)],
                       "rows": [row_run("headline", 1, 2_000 * factor),
-                               row_run("headline", 64, 16_000 * factor)]})
+                               row_run("headline", 64, 16_000 * factor)],
+                      "lone": [{"service": row_run("headline", 1, 2_000, p50_ms=p50, mean_ms=0.5),
+                                "floor": floor_run(1, 4_000)} for p50 in (0.3, 0.375)]})
         pairs.append({"floor": [floor_run(8, 9_000), floor_run(32, 10_000)],
                       "rows": [row_run("get", 64, 20_000 * factor)]})
     return {**header("run"), "rounds": 2, "pairs": pairs}

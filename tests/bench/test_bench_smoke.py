@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench_lib import floor, rows
+from bench_lib import floor, lone, rows
 from bench_lib.failure import BenchFailed
 from conftest import BENCH
 
@@ -58,6 +58,13 @@ def test_every_row_once(bench, tmp_path):
             assert run["cpu_us"][group] > 0, (run["row"], group)
     assert "locks/s" in text and "<svg" in chart.read_text()
     assert not Path(f"{tmp_path}/r.json.new").exists()
+
+
+def test_a_lone_client_in_turns(bench):
+    result, text = bench("run", "--rows", "headline", "--clients", "1", "--pairs", "1",
+                         "--seconds", "1")
+    assert len(result["pairs"][0]["lone"]) == lone.TURNS
+    assert "One client alone" in text
 
 
 def test_growth_of_two_sizes(bench):
