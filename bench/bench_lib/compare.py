@@ -1,6 +1,6 @@
 """Two results of bench/run, row by row."""
 
-from . import results
+from . import lone, results
 from .report import GROUPS, title
 from .spread import Spread
 from .tabular import number, table
@@ -11,15 +11,17 @@ def ratio(pair, run):
 
 
 def lone_ratio(pair, run):
-    """The mean latency as a multiple of the floor's with one client, or None."""
-    lone = results.lone_floor(pair)
-    return run["mean_ms"] / lone["mean_ms"] if lone and run["clients"] == 1 else None
+    """How many times as long as pgbench's a lone client waits, by the turns of the pair; None where
+    there were none."""
+    if run["clients"] != 1 or "lone" not in pair:
+        return None
+    return Spread.of(lone.ratios(pair["lone"], "p50_ms")).median
 
 
 #: what is compared of a row: name, how to read it of (pair, run), digits
 FIGURES = (
     ("ratio to the floor", ratio, 3),
-    ("mean latency / floor's", lone_ratio, 3),
+    ("p50 / pgbench's, in turns", lone_ratio, 3),
     ("p50 ms", lambda _, run: run["p50_ms"], 2),
     ("p99 ms", lambda _, run: run["p99_ms"], 2),
     *((f"µs {name}", lambda _, run, group=group: run["cpu_us"][group], 1)
@@ -56,10 +58,10 @@ def _spread(runs, read):
 def _floor_lines(before, after):
     both = [Spread.of(map(results.floor_of, result["pairs"])) for result in (before, after)]
     lines = [line("locks/s", *both, 0)]
-    lone = [[run["mean_ms"] for run in map(results.lone_floor, result["pairs"]) if run]
-            for result in (before, after)]
-    if all(lone):
-        lines.append(line("one client, ms", *map(Spread.of, lone), 3))
+    alone = [[run["mean_ms"] for run in map(results.lone_floor, result["pairs"]) if run]
+             for result in (before, after)]
+    if all(alone):
+        lines.append(line("one client, ms", *map(Spread.of, alone), 3))
     return lines
 
 

@@ -1,5 +1,5 @@
-"""A lone client of the service and one of pgbench, in short turns: a virtual machine may be twice as
-fast for some seconds as for the next ones, and then says nothing of which of the two waits longer."""
+"""A lone client of the service and one of pgbench, in short turns: a virtual machine may be half as
+fast again for some seconds as for the next ones, and then two long measurements say nothing."""
 
 from . import floor, rows
 

@@ -36,7 +36,7 @@ def disturbed(pairs, where=""):
     """A line for the report on each measurement of the pairs that is doubtful."""
     return [f"- {run.get('row', 'floor')}, {run['clients']} client{'s' * (run['clients'] > 1)}"
             f"{where}: {doubts(run)}"
-            for pair in pairs for run in (*pair["floor"], *pair["rows"]) if doubts(run)]
+            for pair in pairs for run in results.measurements(pair) if doubts(run)]
 
 
 def disturbed_text(lines):

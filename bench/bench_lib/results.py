@@ -40,6 +40,12 @@ def lone_floor(pair):
     return next((run for run in pair["floor"] if run["clients"] == 1), None)
 
 
+def measurements(pair):
+    """All of a pair: floor, turns of the lone clients, rows."""
+    turns = [run for turn in pair.get("lone", ()) for run in turn.values()]
+    return [*pair["floor"], *turns, *pair["rows"]]
+
+
 def keys(result):
     """(row, clients) of every measurement, in the order of the first pair that has it."""
     found = []

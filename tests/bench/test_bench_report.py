@@ -134,6 +134,17 @@ def test_a_lone_client_is_told_by_turns(result):
     assert "One client alone" not in report.markdown(result)
 
 
+def test_a_lone_client_is_compared_by_turns(result):
+    """The median of its two turns is 1.35 in each pair, and then twice that."""
+    after = copy.deepcopy(result)
+    for pair in after["pairs"]:
+        for turn in pair.get("lone", ()):
+            turn["service"]["p50_ms"] *= 2
+    lines = [line for line in compare.text(result, after).splitlines() if "in turns" in line]
+    assert len(lines) == 1
+    assert [cell.strip() for cell in lines[0].split("|")[2:5]] == ["1.350", "2.700", "+100.0 %"]
+
+
 def test_rows_that_only_one_result_has():
     after = result_of_run()
     after["pairs"] = [pair for pair in after["pairs"] if pair["rows"][0]["row"] != "get"]
@@ -165,6 +176,8 @@ def test_reports_name_what_was_disturbed(result):
     assert "Disturbed" not in report.markdown(result)
     result["pairs"][0]["floor"][1]["cpu_us"]["other"] = 40.0
     assert "- floor, 8 clients: other 30%" in report.markdown(result)
+    result["pairs"][0]["lone"][1]["service"]["cpu_us"]["steal"] = 40.0
+    assert "- headline, 1 client: steal 30%" in report.markdown(result)
     grown = result_of_growth()
     assert "Disturbed" not in growth_report.markdown(grown)
     grown["sizes"][1]["pairs"][0]["rows"][0]["checkpoints"] = 1
